@@ -1,0 +1,1 @@
+"""People and machines at the counter: HTTP, pages, command line."""

@@ -1,0 +1,1 @@
+"""Footage becomes facts: recorder, health, clips, redaction."""

@@ -1,0 +1,1 @@
+"""What happened, who signed it, where it stands in the tree. Looks at nobody."""

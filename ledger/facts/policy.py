@@ -1,0 +1,177 @@
+"""Rights as data: a closed, versioned vocabulary of predicates, and rules that stand in the log.
+
+A policy is the JSON object
+
+    {"vocabulary": 1, "term_days": 10,
+     "rules": [{"role": "window_clerk", "types": ["ticket.*"], "when": ["own_window"]}, …]}
+
+A statement is allowed when its actor holds the stated role at that position and some rule for the role names
+its type (exactly, or ``prefix.*``) and every predicate of that rule holds. Nothing else allows anything.
+``term_days``: within how many days of the proposal (claimed times) the confirmation must come.
+
+The predicates of vocabulary 1 (parameters are data, meanings never change; a new meaning is a new vocabulary):
+
+``own_window``    the statement names a window that the actor is appointed to
+``own_unit``      the statement names the unit that the actor is appointed to
+``own_source``    actor ``source/X`` appends only to streams of source X
+``own_key``       the stream is ``key/`` + the actor
+``two_persons``   confirms a proposal made in the same stream, of the same content, by another person who still
+                  holds the role it was made in, within the term
+``not_acceptor``  whoever accepted a promise case does not decide it
+``own_case``      the stream was opened by the actor
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ledger.errors import Malformed
+
+VOCABULARY: Final = 1
+PREDICATES: Final = frozenset(
+    {"own_window", "own_unit", "own_source", "own_key", "two_persons", "not_acceptor", "own_case"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule: who may append what, under which predicates."""
+
+    role: str
+    types: frozenset[str]
+    prefixes: tuple[str, ...]
+    when: tuple[str, ...]
+
+    def names(self, type_name: str) -> bool:
+        """Whether the rule speaks of this type."""
+        return type_name in self.types or any(type_name.startswith(prefix) for prefix in self.prefixes)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A parsed policy."""
+
+    term_days: int
+    rules: Mapping[str, tuple[Rule, ...]]
+
+    def rules_for(self, role: str, type_name: str) -> tuple[Rule, ...]:
+        """The rules of ``role`` that speak of ``type_name``."""
+        return tuple(rule for rule in self.rules.get(role, ()) if rule.names(type_name))
+
+
+def _texts(value: Any, what: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise Malformed(f"{what} is not a list of texts", code="policy")
+    return tuple(value)
+
+
+def parse_policy(raw: Any) -> Policy:
+    """The policy in ``raw``, or Malformed with the first thing that is wrong."""
+    if not isinstance(raw, dict) or raw.keys() != {"vocabulary", "term_days", "rules"}:
+        raise Malformed("a policy has vocabulary, term_days and rules", code="policy")
+    if type(raw["vocabulary"]) is not int or raw["vocabulary"] != VOCABULARY:  # true == 1
+        raise Malformed(
+            f"the policy speaks vocabulary {raw['vocabulary']!r}, this program {VOCABULARY}",
+            code="policy-vocabulary",
+            mend="use a program that knows that vocabulary",
+        )
+    if type(raw["term_days"]) is not int or raw["term_days"] < 1 or not isinstance(raw["rules"], list):
+        raise Malformed("term_days is a whole number from 1, rules a list", code="policy")
+    rules: dict[str, list[Rule]] = {}
+    for number, rule in enumerate(raw["rules"], start=1):
+        if not isinstance(rule, dict) or not {"role", "types"} <= rule.keys() <= {"role", "types", "when"}:
+            raise Malformed(f"rule {number} has role, types and perhaps when", code="policy")
+        types = _texts(rule["types"], f"rule {number}: types")
+        when = _texts(rule.get("when", []), f"rule {number}: when")
+        if unknown := set(when) - PREDICATES:
+            raise Malformed(f"rule {number}: unknown predicates {sorted(unknown)}", code="policy-predicate")
+        if not isinstance(rule["role"], str):
+            raise Malformed(f"rule {number}: the role is a text", code="policy")
+        rules.setdefault(rule["role"], []).append(
+            Rule(
+                role=rule["role"],
+                types=frozenset(name for name in types if not name.endswith(".*")),
+                prefixes=tuple(name[:-1] for name in types if name.endswith(".*")),
+                when=when,
+            )
+        )
+    return Policy(term_days=raw["term_days"], rules={role: tuple(listed) for role, listed in rules.items()})
+
+
+def _rule(role: str, types: str, *when: str) -> dict[str, Any]:
+    rule: dict[str, Any] = {"role": role, "types": types.split()}
+    return rule | {"when": list(when)} if when else rule
+
+
+_PEOPLE = "key.{0} staff.{0} policy.{0}"
+_CATALOGUE = "unit.{0} window.{0} item.{0} roster.{0} calendar.{0}"
+_PROPOSED = "change_proposed.v1"
+
+
+def _confirmations(kinds: tuple[str, ...], facts: Mapping[str, str]) -> str:
+    return " ".join(f"{kind}.{fact}" for kind in kinds for fact in facts[kind].split())
+
+
+_FACTS: Final = {
+    "key": "added.v1 revoked.v1",
+    "staff": "appointed.v1 changed.v1 left.v1",
+    "policy": "changed.v1",
+    "unit": "registered.v1 changed.v1 closed.v1",
+    "window": "opened.v1 changed.v1 closed.v1",
+    "item": "published.v1 revised.v1 retired.v1",
+    "roster": "set.v1",
+    "calendar": "schedule_published.v1",
+}
+
+# The first policy of a new ledger: the roles of the domain that this version has streams for.
+FIRST_POLICY: Final[dict[str, Any]] = {
+    "vocabulary": VOCABULARY,
+    "term_days": 10,
+    "rules": [
+        _rule("key_officer", _PEOPLE.format(_PROPOSED)),
+        _rule("key_officer", _confirmations(("key", "staff", "policy"), _FACTS), "two_persons"),
+        _rule("key_officer", "key.rotated.v1", "own_key"),
+        _rule("catalogue_admin", _CATALOGUE.format(_PROPOSED)),
+        _rule(
+            "catalogue_admin",
+            _confirmations(("unit", "window", "item", "roster", "calendar"), _FACTS),
+            "two_persons",
+        ),
+        _rule("catalogue_admin", "key.rotated.v1", "own_key"),
+        _rule("source_adapter", "imported.* import.*", "own_source"),
+        _rule("source_adapter", "key.rotated.v1", "own_key"),
+        _rule(
+            "window_clerk",
+            "ticket.* approval.applied.v1 approval.gaps_told.v1 approval.supplied.v1 approval.accepted.v1"
+            " approval.accepted_with_gaps.v1 approval.gap_filled.v1 approval.refused.v1"
+            " approval.branch_opened.v1 approval.withdrawn.v1 approval.delivered.v1 approval.closed.v1",
+            "own_window",
+        ),
+        _rule("window_clerk", "approval.decided.v1", "own_window", "not_acceptor"),
+        _rule("window_clerk", "key.rotated.v1", "own_key"),
+        _rule(
+            "reviewer",
+            "approval.step_started.v1 approval.step_finished.v1 approval.branch_finished.v1"
+            " approval.suspended.v1 approval.resumed.v1",
+            "own_unit",
+        ),
+        _rule("reviewer", "key.rotated.v1", "own_key"),
+        _rule(
+            "approver",
+            "approval.step_started.v1 approval.step_finished.v1 approval.branch_opened.v1"
+            " approval.branch_finished.v1 approval.suspended.v1 approval.resumed.v1 approval.reopened.v1",
+            "own_unit",
+        ),
+        _rule("approver", "approval.decided.v1", "own_unit", "not_acceptor"),
+        _rule("approver", "key.rotated.v1", "own_key"),
+        _rule("unit_head", "approval.extended.v1 approval.reopened.v1", "own_unit"),
+        _rule("unit_head", "key.rotated.v1", "own_key"),
+        _rule(
+            "system_clock",
+            "log.batch.v1 log.voided.v1 approval.deemed_accepted.v1 approval.gaps_lapsed.v1 ticket.expired.v1",
+        ),
+        _rule("system_clock", "key.rotated.v1", "own_key"),
+    ],
+}

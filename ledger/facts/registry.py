@@ -1,0 +1,469 @@
+"""The registries, folded from the governing streams: keys, people, policy, catalogue, rosters, calendars.
+
+One fold serves the door, the sequencer, the projections and the outsider's verifier. Validity is decided by log
+position: ``apply`` is called in log order with the leaf index of each statement (the door, which runs ahead of
+the tree, passes ``None``: whatever it has read is valid now).
+
+Two-person changes are two statements in one stream: ``KIND.change_proposed.v1`` with ``change`` and ``content``,
+then the fact itself, which repeats the content and names the proposal's id. The effect is at the second one.
+
+Two things never change once they are here, whatever comes later: which person an actor id stands for
+(``person_of``), and what a version of an item says (``item_version``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from ledger.errors import Malformed, NotAllowed, Refused
+from ledger.facts.calendar import YearSchedule
+from ledger.facts.case_clocks import parse_item
+from ledger.facts.policy import Policy, Rule, parse_policy
+from ledger.facts.types import TYPES, check_data, check_value
+from ledger.keys import Thumbprint, check_public_key, check_signature, thumbprint
+from ledger.statement import Statement, StatementId, canonical_json
+
+CLOCK_ACTOR: Final = "system/clock"
+LOG_STREAM: Final = "log"
+GENESIS_STREAM: Final = "ledger"
+_DAY_US: Final = 86_400_000_000
+_SKEW_US: Final = 300_000_000  # how far two persons' clocks may stand apart
+CUSTODIES: Final = frozenset({"actor", "device", "server"})
+
+_OPENING: Final = {
+    "staff": "staff.appointed.v1",
+    "unit": "unit.registered.v1",
+    "window": "window.opened.v1",
+    "item": "item.published.v1",
+}
+_CLOSING: Final = {
+    "staff": "staff.left.v1",
+    "unit": "unit.closed.v1",
+    "window": "window.closed.v1",
+    "item": "item.retired.v1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """A key as the log knows it. ``revoked`` and ``added`` are leaf indexes (None: not, or at the door)."""
+
+    actor: str
+    public: bytes
+    custody: str
+    added: int | None
+    next: str | None = None
+    revoked: int | None = None
+    is_revoked: bool = False
+    suspect: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Appointment:
+    """What a person may act as."""
+
+    person: str
+    roles: frozenset[str]
+    unit: str | None
+    windows: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A change that waits for its second person."""
+
+    change: str
+    content: Mapping[str, Any]
+    actor: str
+    person: str
+    role: str
+    stream: str
+    sd: tuple[str, ...]
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing of a catalogue registry (unit, window, item, roster, calendar year …), as last stated."""
+
+    data: Mapping[str, Any]
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ItemVersion:
+    """An item as one statement published or revised it."""
+
+    id: StatementId
+    data: Mapping[str, Any]
+
+
+def possession_message(origin: str, actor: str, public_key: bytes) -> bytes:
+    """What the holder of a new key signs to prove possession: these three lines."""
+    return f"mingjian proof of possession v1\n{origin}\n{actor}\n{public_key.hex()}\n".encode()
+
+
+def next_key_digest(public_key: bytes) -> str:
+    """What is committed in advance of a rotation: SHA-256 of the next public key, hex."""
+    return hashlib.sha256(public_key).hexdigest()
+
+
+def _check_officer(officer: Any) -> None:
+    if not isinstance(officer, dict) or officer.keys() != {"actor", "person", "key", "custody"}:
+        raise Malformed("an officer is actor, person, key and custody", code="genesis")
+    kinds = {"actor": "code", "person": "hex", "key": "hex", "custody": "code"}
+    for name, kind in kinds.items():
+        if not check_value(kind, officer[name]):
+            raise Malformed(f"an officer's {name} is not a {kind}: {officer[name]!r:.60}", code="genesis")
+    if officer["custody"] not in CUSTODIES or officer["actor"] == CLOCK_ACTOR:
+        raise Malformed("an officer is a person with a key in a known custody", code="genesis")
+
+
+def _same(left: Mapping[str, Any], right: Mapping[str, Any]) -> bool:
+    """Whether two JSON objects are the same to the byte; to Python, true equals 1."""
+    return canonical_json(left) == canonical_json(right)
+
+
+@dataclass(slots=True)
+class Registry:
+    """The state of all governing streams at one moment."""
+
+    origin: str
+    first_id: StatementId
+    policy: Policy
+    keys: dict[bytes, KeyRecord] = field(default_factory=dict)
+    appointments: dict[str, Appointment] = field(default_factory=dict)
+    entries: dict[str, Entry] = field(default_factory=dict)
+    proposals: dict[StatementId, Proposal] = field(default_factory=dict)
+    calendars: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
+    officers: tuple[str, str] = ("", "")
+    genesis: Mapping[str, Any] = field(default_factory=dict)
+    persons: dict[str, str] = field(default_factory=dict)
+    items: dict[str, list[ItemVersion]] = field(default_factory=dict)  # since the last publishing, by stream
+    item_versions: dict[StatementId, ItemVersion] = field(default_factory=dict)  # all there ever were
+
+    # ------------------------------------------------------------------------------- the first two entries
+
+    @classmethod
+    def opened(cls, first: Statement) -> Registry:
+        """The registry after entry 0, whose own words it takes: the origin pins them, nobody else does."""
+        if first.type != "ledger.opened.v1" or first.stream != GENESIS_STREAM or first.seq != 1:
+            raise Malformed("entry 0 is not the opening of a ledger", code="genesis")
+        if first.audience is not None:
+            raise Malformed("entry 0 has no audience", code="genesis")
+        check_data(TYPES[first.type], first.data, len(first.sd))
+        data = first.data
+        origin = f"{data['name']}/{first.id[:16].hex()}"
+        registry = cls(origin=origin, first_id=first.id, policy=parse_policy(data["policy"]), genesis=data)
+        officers = data["officers"]
+        if officers.keys() != {"first", "second"}:
+            raise Malformed("a ledger is opened by a first and a second officer", code="genesis")
+        for officer in officers.values():
+            _check_officer(officer)
+        one, two = officers["first"], officers["second"]
+        if one["person"] == two["person"] or one["actor"] == two["actor"] or one["key"] == two["key"]:
+            raise Malformed("the two officers are one", code="genesis")
+        if len({data["clock_key"], data["receipt_key"], data["log_key"], one["key"], two["key"]}) != 5:
+            raise Malformed("log key, receipt key, clock key and officers' keys differ", code="genesis")
+        for purpose in ("receipt_key", "log_key"):
+            check_public_key(bytes.fromhex(data[purpose]))
+        for officer in (one, two):
+            registry._admit(officer["actor"], bytes.fromhex(officer["key"]), officer["custody"], 0)
+            registry._appoint(officer["actor"], officer["person"], frozenset({"key_officer"}))
+        registry.officers = (one["actor"], two["actor"])
+        registry._admit(CLOCK_ACTOR, bytes.fromhex(data["clock_key"]), "server", 0)
+        registry._appoint(CLOCK_ACTOR, CLOCK_ACTOR, frozenset({"system_clock"}))
+        if first.actor != one["actor"] or first.role != "key_officer":
+            raise Malformed("entry 0 is signed by the first officer", code="genesis")
+        return registry
+
+    def confirm_opening(self, second: Statement) -> None:
+        """Entry 1: the second officer confirms entry 0."""
+        if (
+            second.type != "ledger.confirmed.v1"
+            or second.stream != GENESIS_STREAM
+            or second.audience != self.origin
+            or second.seq != 2
+            or second.role != "key_officer"
+            or second.data.keys() != {"opened"}
+            or second.sd
+            or second.actor != self.officers[1]
+            or second.data["opened"] != self.first_id.hex()
+            or second.prev != self.first_id
+        ):
+            raise Malformed("entry 1 is not the second officer's confirmation of entry 0", code="genesis")
+
+    def _admit(self, actor: str, public: bytes, custody: str, index: int | None, **more: Any) -> None:
+        check_public_key(public)
+        kid = thumbprint(public)
+        if kid in self.keys:
+            raise Refused("the key is registered already", code="key-known")
+        self.keys[kid] = KeyRecord(actor=actor, public=public, custody=custody, added=index, **more)
+
+    def _appoint(
+        self,
+        actor: str,
+        person: str,
+        roles: frozenset[str],
+        unit: str | None = None,
+        windows: frozenset[str] = frozenset(),
+    ) -> None:
+        self.persons[actor] = person
+        self.appointments[actor] = Appointment(person, roles, unit, windows)
+
+    # ------------------------------------------------------------------------------------------- questions
+
+    def key_of(self, statement: Statement) -> KeyRecord:
+        """The key that must have signed ``statement``, valid here (NotAllowed otherwise)."""
+        record = self.keys.get(statement.kid)
+        if record is None:
+            raise NotAllowed("the statement's key is not registered", code="key-unknown")
+        if record.actor != statement.actor:
+            raise NotAllowed(f"the key belongs to {record.actor}, not {statement.actor}", code="key-actor")
+        if record.is_revoked:
+            raise NotAllowed("the key is revoked", code="key-revoked")
+        return record
+
+    def appointment_of(self, actor: str) -> Appointment:
+        """What ``actor`` may act as; adapters of sources hold the one role their name gives."""
+        held = self.appointments.get(actor)
+        if held is not None:
+            return held
+        if actor.startswith("source/"):
+            return Appointment(actor, frozenset({"source_adapter"}), None, frozenset())
+        raise NotAllowed(f"{actor} holds no appointment", code="no-appointment")
+
+    def person_of(self, actor: str) -> str:
+        """Whom an actor id stands for, also after that person left; machines stand for themselves."""
+        return self.persons.get(actor, actor)
+
+    def item(self, code: str) -> Mapping[str, Any] | None:
+        """The item as last published or revised, or None when it was never published or is retired."""
+        entry = self.entries.get(f"item/{code}")
+        return None if entry is None or entry.closed else entry.data
+
+    def item_valid_on(self, code: str, day: str) -> ItemVersion | None:
+        """The version of an item to apply under on ``day`` (ISO): the newest that is valid by then."""
+        if self.item(code) is None:
+            return None
+        versions = reversed(self.items[f"item/{code}"])
+        return next((version for version in versions if version.data.get("valid_from", day) <= day), None)
+
+    def active_keys(self, actor: str) -> list[Thumbprint]:
+        """The thumbprints under which ``actor`` may sign now."""
+        return [Thumbprint(kid) for kid, key in self.keys.items() if key.actor == actor and not key.is_revoked]
+
+    # ---------------------------------------------------------------------------------------------- rights
+
+    def check_rights(self, act: Statement, *, acceptor: str | None = None, opener: str | None = None) -> None:
+        """Refuse an act that no rule allows. ``acceptor``/``opener``: of the act's stream, where it has one."""
+        held = self.appointment_of(act.actor)
+        if act.role not in held.roles:
+            raise NotAllowed(f"{act.actor} does not hold the role {act.role}", code="role", role=act.role)
+        rules = self.policy.rules_for(act.role, act.type)
+        if not rules:
+            raise NotAllowed(f"the role {act.role} may not append {act.type}", code="right", role=act.role)
+        first: NotAllowed | None = None
+        for rule in rules:
+            try:
+                self._check_rule(rule, act, held, acceptor, opener)
+            except NotAllowed as refusal:
+                first = first or refusal
+            else:
+                return
+        assert first is not None
+        raise first
+
+    def _check_rule(
+        self, rule: Rule, act: Statement, held: Appointment, acceptor: str | None, opener: str | None
+    ) -> None:
+        for predicate in rule.when:
+            match predicate:
+                case "own_window":
+                    if act.window is None or act.window not in held.windows:
+                        raise NotAllowed(f"{act.window} is not a window of {act.actor}", code="own-window")
+                case "own_unit":
+                    if act.unit is None or act.unit != held.unit:
+                        raise NotAllowed(f"{act.unit} is not the unit of {act.actor}", code="own-unit")
+                case "own_source":
+                    source = act.actor.removeprefix("source/")
+                    if act.actor == source or act.stream.split("/")[1:2] != [source]:
+                        raise NotAllowed(f"{act.stream} is not of {act.actor}", code="own-source")
+                case "own_key":
+                    if act.stream != f"key/{act.actor}":
+                        raise NotAllowed(f"{act.stream} is not the key stream of {act.actor}", code="own-key")
+                case "not_acceptor":
+                    if acceptor is not None and acceptor == held.person:
+                        raise NotAllowed("whoever accepted the case does not decide it", code="not-acceptor")
+                case "own_case":
+                    if opener is not None and opener != act.actor:
+                        raise NotAllowed("the case was opened by another", code="own-case")
+                case "two_persons":
+                    self._check_confirmation(act, held)
+
+    def _check_confirmation(self, act: Statement, held: Appointment) -> None:
+        named = act.data.get("proposal", "")
+        proposal = self.proposals.get(StatementId(bytes.fromhex(named))) if check_value("id", named) else None
+        if proposal is None or proposal.stream != act.stream:
+            raise NotAllowed("there is no such open proposal in this stream", code="proposal")
+        content = {name: value for name, value in act.data.items() if name != "proposal"}
+        if proposal.change != act.type or not _same(proposal.content, content) or proposal.sd != act.sd:
+            raise NotAllowed("what is confirmed is not what was proposed", code="proposal-content")
+        if proposal.person == held.person:
+            raise NotAllowed("a second person must confirm", code="two-persons")
+        proposer = self.appointments.get(proposal.actor)
+        if proposer is None or proposal.role not in proposer.roles:
+            raise NotAllowed(
+                f"{proposal.actor} does not hold the role {proposal.role} any more",
+                code="proposal-role",
+                mend="have it proposed again by someone who does",
+            )
+        if not -_SKEW_US <= act.at_us - proposal.at_us <= self.policy.term_days * _DAY_US:
+            raise NotAllowed(
+                f"a confirmation comes within {self.policy.term_days} days after its proposal",
+                code="proposal-term",
+                mend="propose it again",
+            )
+
+    # --------------------------------------------------------------------------------------- state and fold
+
+    def check_state(self, act: Statement) -> None:
+        """Refuse a governing act that the registries as they stand do not allow (Refused with the reason)."""
+        kind, _, verb = act.type.partition(".")
+        if kind == GENESIS_STREAM:
+            raise Refused("a ledger is opened once", code="genesis")
+        if verb == "change_proposed.v1":
+            self._check_proposal(act)
+            return
+        self._check_change(act, act.type, act.data)
+        if kind in _OPENING:
+            entry = self.entries.get(act.stream)
+            if act.type == _OPENING[kind]:
+                if entry is not None and not entry.closed:
+                    raise Refused(f"{act.stream} is open already", code="already-open")
+            elif entry is None or entry.closed:
+                raise Refused(f"{act.stream} is not open", code="not-open")
+
+    def _check_proposal(self, act: Statement) -> None:
+        change, content = act.data["change"], act.data["content"]
+        declared = TYPES.get(change)
+        if declared is None or declared.stream_kind != act.kind or "proposal" not in declared.fields:
+            raise Refused(f"{change} is no change to propose here", code="proposal-type")
+        if "proposal" in content:
+            raise Refused("the content of a proposal does not name one", code="proposal-type")
+        check_data(declared, {**content, "proposal": "00" * 32}, len(act.sd))
+        self._check_change(act, change, content)
+
+    def _check_change(self, act: Statement, change: str, data: Mapping[str, Any]) -> None:
+        """What a change says must be sound: when it is proposed, and again when it is confirmed."""
+        match change.partition(".")[0]:
+            case "key":
+                self._check_key(act, change, data)
+            case "policy":
+                parse_policy(data["policy"])
+            case "item" if "clocks" in data:
+                parse_item(data)
+            case "calendar":
+                YearSchedule.from_json(data)
+            case "staff" if "person" in data:
+                person = self.persons.get(act.stream, data["person"])
+                if person != data["person"]:
+                    raise Refused(
+                        f"{act.stream} stands for one person for ever, and that is another",
+                        code="actor-person",
+                        mend="appoint the person under an id of their own",
+                    )
+
+    def _check_key(self, act: Statement, change: str, data: Mapping[str, Any]) -> None:
+        if change == "key.revoked.v1":
+            record = self.keys.get(bytes.fromhex(data["kid"]))
+            if record is None or record.is_revoked or act.stream != f"key/{record.actor}":
+                raise Refused("there is no such key to revoke in this stream", code="key-unknown")
+            first = data.get("suspect_from")
+            if "suspect_to" in data and (first is None or first > data["suspect_to"]):
+                raise Refused("a suspect range runs from suspect_from to suspect_to", code="key-suspect")
+            return
+        if data.get("custody", "server") not in CUSTODIES:
+            raise Refused(f"a key is in the custody of {', '.join(sorted(CUSTODIES))}", code="key-custody")
+        actor = data["actor"] if change == "key.added.v1" else act.actor
+        if act.stream != f"key/{actor}":
+            raise Refused(f"the keys of {actor} are stated in key/{actor}", code="key-stream")
+        public = bytes.fromhex(data["key"])
+        check_public_key(public)
+        if thumbprint(public) in self.keys or data["key"] in (
+            self.genesis.get("receipt_key"),
+            self.genesis.get("log_key"),
+        ):
+            raise Refused("the key is registered already", code="key-known")
+        if not check_signature(public, possession_message(self.origin, actor, public), bytes.fromhex(data["proof"])):
+            raise Refused("the proof of possession does not hold", code="key-proof")
+        if change == "key.rotated.v1":
+            current = self.keys.get(act.kid)
+            if current is None or current.actor != act.actor or current.is_revoked:
+                raise Refused("a key is rotated by a statement under that key", code="key-unknown")
+            if current.next is None or current.next != next_key_digest(public):
+                raise Refused("the new key is not the one committed in advance", code="key-next")
+
+    def apply(self, act: Statement, index: int | None) -> None:
+        """Take in a valid governing statement at leaf ``index``."""
+        kind, _, verb = act.type.partition(".")
+        if verb == "change_proposed.v1":
+            self.proposals[act.id] = Proposal(
+                change=act.data["change"],
+                content=act.data["content"],
+                actor=act.actor,
+                person=self.appointment_of(act.actor).person,
+                role=act.role,
+                stream=act.stream,
+                sd=act.sd,
+                at_us=act.at_us,
+            )
+            return
+        data = {name: value for name, value in act.data.items() if name != "proposal"}
+        if "proposal" in act.data:
+            self.proposals.pop(StatementId(bytes.fromhex(act.data["proposal"])), None)
+        if kind == "key":
+            self._apply_key(act, data, index)
+        elif kind == "policy":
+            self.policy = parse_policy(data["policy"])
+        elif kind == "calendar":
+            self.calendars.setdefault(act.stream, []).append(data)
+        elif kind in _CLOSING and act.type == _CLOSING[kind]:
+            self.entries[act.stream] = replace(self.entries[act.stream], closed=True)
+            self.appointments.pop(act.stream, None)
+        elif kind != GENESIS_STREAM:
+            self.entries[act.stream] = Entry(data=data, closed=False)
+            if kind == "staff":
+                self._appoint(
+                    act.stream,
+                    data["person"],
+                    frozenset(data["roles"]),
+                    data.get("unit"),
+                    frozenset(data.get("windows", ())),
+                )
+            elif kind == "item":
+                version = self.item_versions[act.id] = ItemVersion(act.id, data)
+                if act.type == _OPENING[kind]:
+                    self.items[act.stream] = []
+                self.items[act.stream].append(version)
+
+    def _apply_key(self, act: Statement, data: Mapping[str, Any], index: int | None) -> None:
+        if act.type == "key.revoked.v1":
+            kid = bytes.fromhex(data["kid"])
+            suspect = (data["suspect_from"], data.get("suspect_to", -1)) if "suspect_from" in data else None
+            self.keys[kid] = replace(self.keys[kid], revoked=index, is_revoked=True, suspect=suspect)
+            return
+        custody, actor = data.get("custody"), data.get("actor")
+        if act.type == "key.rotated.v1":
+            former = self.keys[act.kid]
+            custody, actor = former.custody, former.actor
+            self.keys[act.kid] = replace(former, revoked=index, is_revoked=True)
+        self._admit(str(actor), bytes.fromhex(data["key"]), str(custody), index, next=data.get("next"))
+
+    def apply_all(self, acts: Iterable[Statement]) -> None:
+        """Take in several, as the door reads them."""
+        for act in acts:
+            self.apply(act, None)

@@ -1,0 +1,101 @@
+"""A ticket (排队号): taken, called, then served, skipped or expired.
+
+Promise: as for ``approval``; ``check`` refuses with the reason and what may be done, ``apply`` is pure.
+
+    (nothing) ── taken ──▶ taken ── called ──▶ called ── served ──▶ served
+                             │                 ▲    └── skipped ──▶ skipped
+                             │                 └────── called ────────┤
+                             └── expired ──▶ expired ◀── expired ─────┘  (also from called)
+
+A window calls to itself, and who was called is served or skipped by that window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from ledger.errors import Refused
+from ledger.facts.registry import Registry
+from ledger.statement import Statement
+
+
+class Stage(StrEnum):
+    """Where a ticket stands."""
+
+    TAKEN = "taken"
+    CALLED = "called"
+    SERVED = "served"
+    SKIPPED = "skipped"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticket:
+    """The state of one ticket. ``window``: that called it last; ``case``: what it was served for."""
+
+    stage: Stage
+    number: str
+    queue: str
+    opener: str
+    window: str | None = None
+    calls: int = 0
+    case: str | None = None
+
+
+# Act → the stages it may come in.
+TABLE: Final[Mapping[str, frozenset[Stage]]] = {
+    "taken": frozenset(),
+    "called": frozenset({Stage.TAKEN, Stage.SKIPPED}),
+    "served": frozenset({Stage.CALLED}),
+    "skipped": frozenset({Stage.CALLED}),
+    "expired": frozenset({Stage.TAKEN, Stage.CALLED, Stage.SKIPPED}),
+}
+
+
+def _verb(act: Statement) -> str:
+    return act.type.removeprefix("ticket.").removesuffix(".v1")
+
+
+class _TicketFold:
+    """The fold of ``ticket`` streams."""
+
+    def check(self, state: Ticket | None, act: Statement, registry: Registry) -> None:
+        """Refuse ``act`` when the ticket forbids it."""
+        verb = _verb(act)
+        if state is None and verb == "taken":
+            return
+        if state is None or verb not in TABLE or state.stage not in TABLE[verb]:
+            after = [v for v, stages in TABLE.items() if state is not None and state.stage in stages]
+            raise Refused(
+                f"“{verb}” cannot come now: the ticket is {'not taken yet' if state is None else state.stage}",
+                code="ticket-order",
+                mend=f"what can come now: {', '.join(['taken'] if state is None else after) or 'nothing'}",
+                stage=None if state is None else str(state.stage),
+            )
+        if verb == "called" and act.window is not None and act.data["window"] != act.window:
+            raise Refused(
+                f"the window {act.window} cannot call to {act.data['window']}",
+                code="ticket-window",
+                mend="let that window call",
+            )
+        if verb in ("served", "skipped") and act.window is not None and act.window != state.window:
+            raise Refused(
+                f"the ticket was called by {state.window}, not by {act.window}",
+                code="ticket-window",
+                mend=f"let {state.window} state it, or skip the ticket there and call it again",
+            )
+
+    def apply(self, state: Ticket | None, act: Statement, recorded_us: int | None, registry: Registry) -> Ticket:
+        """The ticket after a valid ``act``."""
+        data, stage = act.data, Stage(_verb(act))
+        if state is None:
+            return Ticket(stage=stage, number=data["number"], queue=data["queue"], opener=act.actor)
+        if stage is Stage.CALLED:
+            return replace(state, stage=stage, window=data["window"], calls=state.calls + 1)
+        return replace(state, stage=stage, case=data.get("case", state.case))
+
+
+FOLD: Final = _TicketFold()

@@ -1,0 +1,337 @@
+"""The bytes of a statement, made and opened. The format is drawn at the top of the package."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from typing import Any, Final, NewType
+
+from ledger.errors import Malformed
+from ledger.keys import SIGNATURE_BYTES, SigningKey, check_signature
+from ledger.statement.canonical import canonical_json, parse_canonical_json
+from ledger.statement.instants import instant_us
+
+StatementId = NewType("StatementId", bytes)
+
+MAX_ENTRY_BYTES: Final = 65_535
+MAX_PAYLOAD_BYTES: Final = 60_000
+CONTENT_TYPE: Final = "application/mingjian-statement+json"
+TYP: Final = "application/mingjian-statement+cose"
+
+_NAME: Final = r"[a-z][a-z0-9_]*"
+_TYPE: Final = re.compile(rf"{_NAME}(?:\.{_NAME})+\.v[1-9][0-9]{{0,3}}", re.ASCII)
+_STREAM: Final = re.compile(rf"{_NAME}(?:/[A-Za-z0-9][A-Za-z0-9._:@-]{{0,127}}){{0,4}}", re.ASCII)
+_REQUEST: Final = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
+_CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,127}", re.ASCII)
+_HEX32: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_DIGEST: Final = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
+_MAX_CAUSES: Final = 64
+_REQUIRED: Final = frozenset({"type", "seq", "seen", "at", "role", "request", "data"})
+_OPTIONAL: Final = frozenset({"prev", "unit", "window", "causes", "_sd"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What a signer is asked to sign, in clear. ``stream`` and ``actor`` become ``sub`` and ``iss``."""
+
+    actor: str
+    stream: str
+    type: str
+    seq: int
+    prev: StatementId | None
+    seen_size: int
+    seen_root: bytes
+    at: str
+    role: str
+    request: str
+    data: dict[str, Any]
+    unit: str | None = None
+    window: str | None = None
+    causes: tuple[StatementId, ...] = ()
+    sd: tuple[str, ...] = ()
+    audience: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement(Draft):
+    """A statement whose bytes were opened and found whole. The signature is not checked by existing."""
+
+    entry: bytes = field(repr=False)
+    id: StatementId
+    kid: bytes
+    at_us: int
+
+    @property
+    def kind(self) -> str:
+        """The kind of stream: ``approval`` of ``approval/2024-0001``."""
+        return self.stream.partition("/")[0]
+
+
+def statement_id(entry: bytes) -> StatementId:
+    """The RFC 6962 leaf hash, SHA-256(00 | entry): the statement's name everywhere."""
+    return StatementId(hashlib.sha256(b"\x00" + entry).digest())
+
+
+# ------------------------------------------------------------------ deterministic CBOR, just what is needed
+
+
+def _head(major: int, value: int) -> bytes:
+    if value < 24:
+        return bytes((major << 5 | value,))
+    for extra, width in ((24, 1), (25, 2), (26, 4), (27, 8)):
+        if value < 1 << (8 * width):
+            return bytes((major << 5 | extra,)) + value.to_bytes(width, "big")
+    raise Malformed("a number beyond 64 bits", code="cbor")
+
+
+def _text(value: str) -> bytes:
+    raw = value.encode()
+    return _head(3, len(raw)) + raw
+
+
+def _integer(value: int) -> bytes:
+    return _head(0, value) if value >= 0 else _head(1, -1 - value)
+
+
+_ALG_AND_TYPE: Final = b"\x01\x27\x03" + _text(CONTENT_TYPE) + b"\x04\x58\x20"
+_TYP_TAIL: Final = b"\x10" + _text(TYP)
+_SIGNATURE1: Final = b"\x84" + _text("Signature1")
+
+
+def _protected(kid: bytes, actor: str, stream: str, audience: str | None, iat: int) -> bytes:
+    claims = b"\x01" + _text(actor) + b"\x02" + _text(stream)
+    claims = b"\xa4" + claims + b"\x03" + _text(audience) if audience is not None else b"\xa3" + claims
+    return b"\xa5" + _ALG_AND_TYPE + kid + b"\x0f" + claims + b"\x06" + _integer(iat) + _TYP_TAIL
+
+
+def _bstr(raw: bytes) -> bytes:
+    return _head(2, len(raw)) + raw
+
+
+class _Reader:
+    """Reads heads of deterministic CBOR; any other spelling is refused."""
+
+    __slots__ = ("at", "raw")
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw
+        self.at = 0
+
+    def head(self, major: int) -> int:
+        raw, at = self.raw, self.at
+        if at >= len(raw) or raw[at] >> 5 != major:
+            raise Malformed(f"unexpected byte at {at}", code="cbor")
+        low = raw[at] & 31
+        if low < 24:
+            self.at = at + 1
+            return low
+        if low > 27:
+            raise Malformed(f"indefinite or reserved length at {at}", code="cbor")
+        width = 1 << (low - 24)
+        value = int.from_bytes(self.take_at(at + 1, width), "big")
+        if value < (24 if width == 1 else 1 << (4 * width)):
+            raise Malformed(f"a number is not in its shortest form at {at}", code="cbor")
+        self.at = at + 1 + width
+        return value
+
+    def take_at(self, at: int, length: int) -> bytes:
+        if at + length > len(self.raw):
+            raise Malformed("the entry ends too early", code="cbor")
+        return self.raw[at : at + length]
+
+    def string(self, major: int) -> bytes:
+        length = self.head(major)
+        piece = self.take_at(self.at, length)
+        self.at += length
+        return piece
+
+    def text(self) -> str:
+        try:
+            return self.string(3).decode()
+        except UnicodeDecodeError as error:
+            raise Malformed("a text is not UTF-8", code="cbor") from error
+
+    def integer(self) -> int:
+        if self.at < len(self.raw) and self.raw[self.at] >> 5 == 1:
+            return -1 - self.head(1)
+        return self.head(0)
+
+    def expect(self, literal: bytes, what: str) -> None:
+        if self.raw[self.at : self.at + len(literal)] != literal:
+            raise Malformed(f"the {what} is not what the profile fixes", code="profile")
+        self.at += len(literal)
+
+
+# ------------------------------------------------------------------------------------------- sign and open
+
+
+def _payload(draft: Draft) -> bytes:
+    payload: dict[str, Any] = {
+        "type": draft.type,
+        "seq": draft.seq,
+        "seen": {"size": draft.seen_size, "root": draft.seen_root.hex()},
+        "at": draft.at,
+        "role": draft.role,
+        "request": draft.request,
+        "data": draft.data,
+    }
+    if draft.prev is not None:
+        payload["prev"] = draft.prev.hex()
+    if draft.unit is not None:
+        payload["unit"] = draft.unit
+    if draft.window is not None:
+        payload["window"] = draft.window
+    if draft.causes:
+        payload["causes"] = [cause.hex() for cause in draft.causes]
+    if draft.sd:
+        payload["_sd"] = list(draft.sd)
+    return canonical_json(payload)
+
+
+def draft_bytes(draft: Draft, kid: bytes) -> tuple[bytes, bytes, bytes]:
+    """``(protected, payload, to_be_signed)`` of a draft: what a signer elsewhere checks and signs."""
+    protected = _protected(kid, draft.actor, draft.stream, draft.audience, instant_us(draft.at) // 1_000_000)
+    payload = _payload(draft)
+    return protected, payload, _SIGNATURE1 + _bstr(protected) + b"\x40" + _bstr(payload)
+
+
+def join_signature(protected: bytes, payload: bytes, signature: bytes) -> bytes:
+    """The entry made of its parts."""
+    return b"\xd2\x84" + _bstr(protected) + b"\xa0" + _bstr(payload) + b"\x58\x40" + signature
+
+
+def sign_statement(draft: Draft, key: SigningKey) -> bytes:
+    """The entry of ``draft`` signed by ``key``; ``open_statement`` of it gives the draft back."""
+    protected, payload, to_sign = draft_bytes(draft, key.thumbprint)
+    entry = join_signature(protected, payload, key.sign(to_sign))
+    if len(payload) > MAX_PAYLOAD_BYTES or len(entry) > MAX_ENTRY_BYTES:
+        raise Malformed(
+            f"the statement would be {len(entry)} bytes; the limit is {MAX_ENTRY_BYTES}",
+            code="entry-size",
+            mend="put long content into a blob and state its digest",
+        )
+    return entry
+
+
+def _split(entry: bytes) -> tuple[bytes, bytes, bytes]:
+    if len(entry) > MAX_ENTRY_BYTES:
+        raise Malformed(f"an entry has at most {MAX_ENTRY_BYTES} bytes", code="entry-size")
+    reader = _Reader(entry)
+    reader.expect(b"\xd2\x84", "COSE_Sign1 tag")
+    protected = reader.string(2)
+    reader.expect(b"\xa0", "empty unprotected header")
+    payload = reader.string(2)
+    signature = reader.string(2)
+    if len(signature) != SIGNATURE_BYTES:
+        raise Malformed("a signature has 64 bytes", code="signature-length")
+    if reader.at != len(entry):
+        raise Malformed("bytes after the end of the entry", code="trailing")
+    return protected, payload, signature
+
+
+def check_statement_signature(entry: bytes, public_key: bytes) -> bool:
+    """Whether the entry's signature is good under ``public_key`` (raw, 32 bytes)."""
+    protected, payload, signature = _split(entry)
+    return check_signature(public_key, _SIGNATURE1 + _bstr(protected) + b"\x40" + _bstr(payload), signature)
+
+
+def _match(pattern: re.Pattern[str], value: Any, what: str) -> str:
+    if not isinstance(value, str) or pattern.fullmatch(value) is None:
+        raise Malformed(f"the {what} {value!r:.80} is not well formed", code=f"form-{what}")
+    return value
+
+
+def _count(value: Any, least: int, what: str) -> int:
+    if type(value) is not int or value < least:
+        raise Malformed(f"the {what} {value!r:.80} is not a count from {least}", code=f"form-{what}")
+    return value
+
+
+def _hash(value: Any, what: str) -> bytes:
+    return bytes.fromhex(_match(_HEX32, value, what))
+
+
+def open_statement(entry: bytes) -> Statement:
+    """The statement in ``entry``, or Malformed with the reason. The signature is not looked at."""
+    protected, payload_bytes, _ = _split(entry)
+
+    reader = _Reader(protected)
+    reader.expect(b"\xa5" + _ALG_AND_TYPE, "protected header")
+    kid = reader.take_at(reader.at, 32)
+    reader.at += 32
+    reader.expect(b"\x0f", "protected header")
+    claims = reader.head(5)
+    if claims not in (3, 4):
+        raise Malformed("the claims are iss, sub, aud and iat", code="profile")
+    reader.expect(b"\x01", "claims")
+    actor = _match(_CODE, reader.text(), "actor")
+    reader.expect(b"\x02", "claims")
+    stream = _match(_STREAM, reader.text(), "stream")
+    audience: str | None = None
+    if claims == 4:
+        reader.expect(b"\x03", "claims")
+        audience = reader.text()
+    reader.expect(b"\x06", "claims")
+    iat = reader.integer()
+    reader.expect(_TYP_TAIL, "protected header")
+    if reader.at != len(protected):
+        raise Malformed("bytes after the end of the protected header", code="trailing")
+
+    payload = parse_canonical_json(payload_bytes)
+    if not isinstance(payload, dict):
+        raise Malformed("the payload is not an object", code="payload")
+    keys = payload.keys()
+    if not (keys >= _REQUIRED and keys - _REQUIRED <= _OPTIONAL):
+        odd = sorted((_REQUIRED - keys) | (keys - _REQUIRED - _OPTIONAL))
+        raise Malformed(f"payload members missing or unknown: {', '.join(odd)}", code="payload")
+
+    seq = _count(payload["seq"], 1, "seq")
+    prev = payload.get("prev")
+    if (prev is None) != (seq == 1):
+        raise Malformed("prev stands in every statement of a stream but the first", code="prev")
+    seen = payload["seen"]
+    if not isinstance(seen, dict) or seen.keys() != {"size", "root"}:
+        raise Malformed("seen is a size and a root", code="form-seen")
+    at = payload["at"]
+    if not isinstance(at, str):
+        raise Malformed("at is a text", code="instant")
+    at_us = instant_us(at)
+    if iat != at_us // 1_000_000:
+        raise Malformed("the claim iat is not the floor of the claimed time", code="iat")
+    data = payload["data"]
+    if not isinstance(data, dict):
+        raise Malformed("data is an object", code="form-data")
+    causes = payload.get("causes", ())
+    if "causes" in payload and not (isinstance(causes, list) and 0 < len(causes) <= _MAX_CAUSES):
+        raise Malformed(f"causes are 1 to {_MAX_CAUSES} statement ids", code="form-causes")
+    digests = payload.get("_sd", ())
+    if "_sd" in payload and not (isinstance(digests, list) and digests):
+        raise Malformed("_sd is a list of digests", code="form-sd")
+    for digest in digests:
+        _match(_DIGEST, digest, "digest")
+    if list(digests) != sorted(set(digests)):
+        raise Malformed("_sd is sorted and without repeats", code="form-sd")
+
+    return Statement(
+        actor=actor,
+        stream=stream,
+        type=_match(_TYPE, payload["type"], "type"),
+        seq=seq,
+        prev=None if prev is None else StatementId(_hash(prev, "prev")),
+        seen_size=_count(seen["size"], 0, "size"),
+        seen_root=_hash(seen["root"], "root"),
+        at=at,
+        role=_match(_CODE, payload["role"], "role"),
+        request=_match(_REQUEST, payload["request"], "request"),
+        data=data,
+        unit=None if "unit" not in payload else _match(_CODE, payload["unit"], "unit"),
+        window=None if "window" not in payload else _match(_CODE, payload["window"], "window"),
+        causes=tuple(StatementId(_hash(cause, "cause")) for cause in causes),
+        sd=tuple(digests),
+        audience=audience,
+        entry=entry,
+        id=statement_id(entry),
+        kid=kid,
+        at_us=at_us,
+    )

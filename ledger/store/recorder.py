@@ -1,0 +1,207 @@
+"""The recorder behind ``eventsourcing``'s interface: signed entries in, signed entries out.
+
+The stock PostgreSQL recorder locks the table for each append and notifies inside the transaction; this one calls
+``ledger.append`` (one round trip, no table lock), and its notifications follow the leaf index, which is given by the
+sequencer alone. A stored event's ``state`` is the signed entry, its ``topic`` the explicit type name.
+"""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+from eventsourcing.persistence import (
+    ApplicationRecorder,
+    Notification,
+    RecordConflictError,
+    StoredEvent,
+    Subscription,
+)
+
+from ledger.store.database import Database
+
+SEAL_BYTES: Final = 16
+
+
+@dataclass(frozen=True)
+class SignedEvent(StoredEvent):
+    """A stored event with what uniqueness and the seal need beside the entry."""
+
+    id: bytes
+    prev: bytes | None
+    request: bytes
+    content: bytes
+
+
+class StaleEpochError(Exception):
+    """The registries moved between check and append; nothing was written. ``epoch`` is the present one."""
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__(epoch)
+        self.epoch = epoch
+
+
+class SeqTakenError(RecordConflictError):
+    """Another statement took that place in its stream; nothing was written."""
+
+
+class RequestTakenError(RecordConflictError):
+    """The actor has made that request before; nothing was written."""
+
+
+def seal_of(
+    secret: bytes, *, id_: bytes, stream: str, seq: int, prev: bytes | None, governs: bool, epoch: int
+) -> bytes:
+    """The door's MAC: whoever wrote this row had checked it against the registries of ``epoch``."""
+    words = b"%b\0%b\0%d\0%b\0%d\0%d" % (id_, stream.encode(), seq, prev or b"", governs, epoch)
+    return hmac.digest(secret, words, "sha256")[:SEAL_BYTES]
+
+
+_APPEND: Final = (
+    "SELECT ledger.append(%s::bigint, %s::boolean, %b::text[], %b::integer[], %b::bytea[], %b::bytea[],"
+    " %b::bytea[], %b::bytea[], %b::bytea[], %b::bytea[])"
+)
+
+
+def append(
+    connection: psycopg.Connection[tuple[Any, ...]],
+    events: Sequence[SignedEvent],
+    *,
+    secret: bytes,
+    epoch: int,
+    governs: bool = False,
+) -> int:
+    """Append all of ``events`` or none, in one transaction; returns the epoch after it.
+
+    Raises StaleEpochError, SeqTakenError or RequestTakenError, each with nothing written.
+    """
+    seals = [
+        seal_of(
+            secret,
+            id_=event.id,
+            stream=str(event.originator_id),
+            seq=event.originator_version,
+            prev=event.prev,
+            governs=governs,
+            epoch=epoch,
+        )
+        for event in events
+    ]
+    try:
+        row = connection.execute(
+            _APPEND,
+            (
+                epoch,
+                governs,
+                [str(event.originator_id) for event in events],
+                [event.originator_version for event in events],
+                [event.prev for event in events],
+                [event.id for event in events],
+                seals,
+                [event.state for event in events],
+                [event.request for event in events],
+                [event.content for event in events],
+            ),
+        ).fetchone()
+    except psycopg.errors.UniqueViolation as error:
+        if error.diag.table_name == "requests":
+            raise RequestTakenError(str(error)) from error
+        raise SeqTakenError(str(error)) from error
+    assert row is not None
+    after = int(row[0])
+    if after < 0:
+        raise StaleEpochError(-1 - after)
+    return after
+
+
+class StatementRecorder(ApplicationRecorder):
+    """Reads and appends the statements of one database."""
+
+    def __init__(self, database: Database, *, secret: bytes) -> None:
+        """``secret``: the door's, 32 bytes, kept outside the database."""
+        self._database = database
+        self._secret = secret
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> None:
+        """Append signed events; keyword arguments ``epoch`` and ``governs`` as in :func:`append`."""
+        signed = [event for event in stored_events if isinstance(event, SignedEvent)]
+        assert len(signed) == len(stored_events), "only the statement mapper's events can be recorded"
+        with self._database.use("writer") as connection:
+            append(connection, signed, secret=self._secret, **kwargs)
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        """The statements of one stream by seq, placed in the tree or not."""
+        order = "DESC" if desc else "ASC"
+        with self._database.use("reader") as connection:
+            rows = connection.execute(
+                "SELECT seq, entry FROM ledger.statements WHERE stream = %s AND seq > %s AND seq <= %s"
+                f" ORDER BY seq {order} LIMIT %s",
+                (str(originator_id), gt or 0, 2**31 - 1 if lte is None else lte, limit),
+                binary=True,
+            ).fetchall()
+        return [StoredEvent(str(originator_id), seq, "", entry) for seq, entry in rows]
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]:
+        """Placed statements in log order; a notification's id is leaf index + 1 (the library counts from 1)."""
+        low = (start or 1) - 1 + (0 if inclusive_of_start else 1)
+        with self._database.use("reader") as connection:
+            rows = connection.execute(
+                "SELECT l.index, s.stream, s.seq, s.entry FROM ledger.leaves l"
+                " JOIN ledger.statements s USING (insertion_id)"
+                " WHERE l.index >= %s AND l.index < %s ORDER BY l.index LIMIT %s",
+                (low, 2**62 if stop is None else stop, limit),
+                binary=True,
+            ).fetchall()
+        return [Notification(stream, seq, "", entry, index + 1) for index, stream, seq, entry in rows]
+
+    def max_notification_id(self) -> int | None:
+        """The size of the log, None when nothing is placed."""
+        with self._database.use("reader") as connection:
+            row = connection.execute("SELECT size FROM ledger.head").fetchone()
+        return None if row is None or row[0] == 0 else int(row[0])
+
+    def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:
+        """Follow the log for ever; stops when :meth:`Subscription.stop` is called."""
+        return _Following(self, gt=gt, topics=topics)
+
+
+class _Following(Subscription[ApplicationRecorder]):
+    """Polls the leaf index: no LISTEN, so that no append ever pays for its readers."""
+
+    POLL_S: Final = 0.05
+
+    def __init__(self, recorder: ApplicationRecorder, gt: int | None, topics: Sequence[str]) -> None:
+        super().__init__(recorder, gt, topics)
+        self._notifications: Iterator[Notification] = iter(())
+
+    def __next__(self) -> Notification:
+        while not self._has_been_stopped:
+            for notification in self._notifications:
+                self._last_notification_id = notification.id
+                return notification
+            batch = self._recorder.select_notifications(self._last_notification_id, 1000, inclusive_of_start=False)
+            self._notifications = iter(batch)
+            if not batch:
+                time.sleep(self.POLL_S)
+        raise StopIteration

@@ -1,0 +1,1 @@
+"""SQL as prose; each file runs once, in the order of its name."""

@@ -1,0 +1,1 @@
+"""What must be looked at: clocks, cards, anomalies, complaints, evidence links."""
