@@ -31,6 +31,7 @@ from ledger.statement.statement import (
     draft_bytes,
     join_signature,
     open_statement,
+    preview_statement,
     sign_statement,
     statement_id,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "open_statement",
     "parse_canonical_json",
     "parse_instant",
+    "preview_statement",
     "sign_statement",
     "statement_id",
 ]

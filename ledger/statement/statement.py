@@ -52,6 +52,11 @@ class Draft:
     sd: tuple[str, ...] = ()
     audience: str | None
 
+    @property
+    def kind(self) -> str:
+        """The kind of stream: ``approval`` of ``approval/2024-0001``."""
+        return self.stream.partition("/")[0]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement(Draft):
@@ -61,11 +66,6 @@ class Statement(Draft):
     id: StatementId
     kid: bytes
     at_us: int
-
-    @property
-    def kind(self) -> str:
-        """The kind of stream: ``approval`` of ``approval/2024-0001``."""
-        return self.stream.partition("/")[0]
 
 
 def statement_id(entry: bytes) -> StatementId:
@@ -199,6 +199,12 @@ def draft_bytes(draft: Draft, kid: bytes) -> tuple[bytes, bytes, bytes]:
 def join_signature(protected: bytes, payload: bytes, signature: bytes) -> bytes:
     """The entry made of its parts."""
     return b"\xd2\x84" + _bstr(protected) + b"\xa0" + _bstr(payload) + b"\x58\x40" + signature
+
+
+def preview_statement(draft: Draft, kid: bytes) -> Statement:
+    """The draft as the statement it would be, before anybody signs: no entry, and the id zero."""
+    values = {name: getattr(draft, name) for name in Draft.__dataclass_fields__}
+    return Statement(**values, entry=b"", id=StatementId(bytes(32)), kid=kid, at_us=instant_us(draft.at))
 
 
 def sign_statement(draft: Draft, key: SigningKey) -> bytes:

@@ -26,6 +26,7 @@ from eventsourcing.persistence import (
 from ledger.store.database import Database
 
 SEAL_BYTES: Final = 16
+VOIDED: Final = "voided"
 
 
 @dataclass(frozen=True)
@@ -147,12 +148,12 @@ class StatementRecorder(ApplicationRecorder):
         order = "DESC" if desc else "ASC"
         with self._database.use("reader") as connection:
             rows = connection.execute(
-                "SELECT seq, entry FROM ledger.statements WHERE stream = %s AND seq > %s AND seq <= %s"
-                f" ORDER BY seq {order} LIMIT %s",
+                "SELECT s.seq, s.entry, v.id IS NOT NULL FROM ledger.statements s LEFT JOIN ledger.voided v USING (id)"
+                f" WHERE stream = %s AND seq > %s AND seq <= %s ORDER BY seq {order} LIMIT %s",
                 (str(originator_id), gt or 0, 2**31 - 1 if lte is None else lte, limit),
                 binary=True,
             ).fetchall()
-        return [StoredEvent(str(originator_id), seq, "", entry) for seq, entry in rows]
+        return [StoredEvent(str(originator_id), seq, VOIDED if void else "", entry) for seq, entry, void in rows]
 
     def select_notifications(
         self,
