@@ -135,6 +135,18 @@ class Door:
                 fresh = True  # the registries in memory may be behind
         raise Unavailable("others keep writing to the same stream", code="contention", mend="try again")
 
+    def conflicts(self, wishes: Sequence[Wish]) -> list[tuple[Wish, str, int]]:
+        """Those of ``wishes`` whose request was made before with other content, with where it stands."""
+        keys = self._vault.subject_keys(list(dict.fromkeys(wish.subject or wish.stream for wish in wishes)))
+        sealed = [self._seal(wish, keys) for wish in wishes]
+        found = self._requests([request_key(wish.actor, wish.request) for wish in wishes])
+        clashes = []
+        for wish, parts in zip(wishes, sealed, strict=True):
+            row = found.get(request_key(wish.actor, wish.request))
+            if row is not None and row[0] != content_of(wish.type, wish.stream, parts.data, parts.digests):
+                clashes.append((wish, row[1], row[2]))
+        return clashes
+
     def _submit(self, wishes: Sequence[Wish], key: SigningKey, *, fresh: bool) -> list[Outcome]:
         epoch, registry = self.registry(fresh=fresh or self._registry is None)
         subjects = list(dict.fromkeys(wish.subject or wish.stream for wish in wishes))
@@ -299,16 +311,7 @@ class Door:
 
     def _known_requests(self, wishes: Sequence[Wish], sealed: Sequence[_Sealed]) -> dict[int, Outcome]:
         requests = [request_key(wish.actor, wish.request) for wish in wishes]
-        with self._database.use("writer") as connection:
-            rows = connection.execute(
-                "SELECT r.request, r.content, r.stream, r.seq, s.id FROM ledger.requests r"
-                " JOIN ledger.statements s USING (stream, seq) WHERE r.request = ANY(%b)",
-                (requests,),
-                binary=True,
-            ).fetchall()
-        if not rows:
-            return {}
-        found = {row[0]: row[1:] for row in rows}
+        found = self._requests(requests)
         outcomes: dict[int, Outcome] = {}
         for number, (wish, parts, request) in enumerate(zip(wishes, sealed, requests, strict=True)):
             if request in found:
@@ -318,14 +321,19 @@ class Door:
                 outcomes[number] = Outcome(StatementId(id_), stream, seq, repeated=True)
         return outcomes
 
-    def _known_request(self, request: bytes, content: bytes) -> Outcome | None:
+    def _requests(self, requests: Sequence[bytes]) -> dict[bytes, tuple[bytes, str, int, bytes]]:
+        """Content digest, stream, seq and statement id of those requests that were made before."""
         with self._database.use("writer") as connection:
-            row = connection.execute(
-                "SELECT r.content, r.stream, r.seq, s.id FROM ledger.requests r"
-                " JOIN ledger.statements s USING (stream, seq) WHERE r.request = %b",
-                (request,),
+            rows = connection.execute(
+                "SELECT r.request, r.content, r.stream, r.seq, s.id FROM ledger.requests r"
+                " JOIN ledger.statements s USING (stream, seq) WHERE r.request = ANY(%b)",
+                (list(requests),),
                 binary=True,
-            ).fetchone()
+            ).fetchall()
+        return {row[0]: row[1:] for row in rows}
+
+    def _known_request(self, request: bytes, content: bytes) -> Outcome | None:
+        row = self._requests([request]).get(request)
         if row is None:
             return None
         if row[0] != content:
