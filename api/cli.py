@@ -35,6 +35,31 @@ def init(
         answer({"origin": create_ledger(data, name=name), "data": str(data)}, as_json=json)
 
 
+@app.command()
+def up(
+    data: Data = DEFAULT_DATA,
+    port: Annotated[int, typer.Option(envvar="PORT", help="Port on 127.0.0.1.")] = 8080,
+    demo: Annotated[bool, typer.Option("--demo", help="Open a ledger and import a log when it is new.")] = False,
+    demo_log: Annotated[Path | None, typer.Option(envvar="DEMO_LOG", help="The log of the demo.")] = None,
+) -> None:
+    """Serve the ledger until Ctrl-C. Example: mingjian up --demo"""
+    from api.serve import up as serve
+
+    with speaking(as_json=False):
+        serve(data, port=port, demo=demo, demo_log=demo_log)
+
+
+@app.command()
+def token(
+    scope: Annotated[str, typer.Argument(help="auditor or operator")], data: Data = DEFAULT_DATA, json: Json = False
+) -> None:
+    """Make an API token, shown once. Example: mingjian token auditor"""
+    from api.tokens import Tokens
+
+    with speaking(as_json=json):
+        answer({"scope": scope, "token": Tokens(data).make(scope)}, as_json=json)
+
+
 @import_app.command("xes")
 def import_xes_files(
     files: Annotated[list[Path], typer.Argument(help="XES files, also .gz.")],
