@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import io
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -65,21 +61,6 @@ def test_another_library_reads_the_same_from_what_went_in_and_what_came_out(
     ):
         assert sorted(ours) == sorted(theirs)
         assert list(map(sorted, our_events)) == list(map(sorted, their_events))
-
-
-@pytest.mark.skipif(not importlib.util.find_spec("pm4py"), reason="pm4py is for benches; lxml checks the same above")
-def test_pm4py_counts_what_we_count(known_log: Any, tmp_path: Path) -> None:
-    write_xes(tmp_path / "out.xes", records=read_xes(known_log.path))
-    count = (
-        "import json, sys, pm4py; log = pm4py.read_xes(sys.argv[1]);"
-        "print(json.dumps([len(log), *(log[c].nunique() for c in"
-        " ('case:concept:name', 'concept:name', 'org:resource'))]))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", count, str(tmp_path / "out.xes")], capture_output=True, text=True, check=True
-    )
-    counts = json.loads(done.stdout.splitlines()[-1])
-    assert counts == [known_log.events, known_log.cases, known_log.activities, known_log.resources]
 
 
 # XML has no place for most control characters and for half surrogates; everything else must survive.
