@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from api.clock_command import clock_app
+from api.case_commands import case_app
+from api.clock_commands import clock_app
+from api.exchange_commands import export_app, import_app
+from api.figure_commands import cards_app, metrics_app
+from api.options import DEFAULT_DATA, Data, Json
 from api.output import answer, speaking
+from api.upkeep_commands import upkeep_app
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="明鉴 Mingjian: the audit and oversight ledger.")
-import_app = typer.Typer(no_args_is_help=True, help="Bring real logs in.")
-export_app = typer.Typer(no_args_is_help=True, help="Write the log out.")
 app.add_typer(clock_app, name="clock")
 app.add_typer(import_app, name="import")
 app.add_typer(export_app, name="export")
-
-Data = Annotated[Path, typer.Option("--data", envvar="MINGJIAN_DATA", help="The ledger's folder.")]
-Json = Annotated[bool, typer.Option("--json", help="One line of JSON on standard output.")]
-DEFAULT_DATA = Path("data")
+app.add_typer(metrics_app, name="metrics")
+app.add_typer(cards_app, name="cards")
+app.add_typer(case_app, name="case")
+app.add_typer(upkeep_app)
 
 
 @app.command()
@@ -58,49 +61,6 @@ def token(
 
     with speaking(as_json=json):
         answer({"scope": scope, "token": Tokens(data).make(scope)}, as_json=json)
-
-
-@import_app.command("xes")
-def import_xes_files(
-    files: Annotated[list[Path], typer.Argument(help="XES files, also .gz.")],
-    source: Annotated[str, typer.Option(help="The source's name: letters, digits, - _ .")],
-    data: Data = DEFAULT_DATA,
-    clear: Annotated[list[str] | None, typer.Option(help="An attribute that may stand in clear.")] = None,
-    json: Json = False,
-) -> None:
-    """Import event logs; every event is signed and placed. Example: mingjian import xes log.xes.gz --source permits"""
-    from ledger.door.hall import open_ledger
-    from ledger.exchange.importer import import_xes
-
-    with speaking(as_json=json), open_ledger(data) as hall, hall.sequencing():
-        result: dict[str, Any] = {}
-        for path in files:
-            done = import_xes(hall, path, source=source, clear=clear or ())
-            if done.last is not None:
-                hall.wait_placed([done.last], timeout_s=60)
-            summary = done.summary
-            result = {
-                "cases": summary.cases,
-                "events": summary.events,
-                "activities": summary.activities,
-                "resources": summary.resources,
-                "flagged": summary.flagged,
-                "first": summary.first,
-                "last": summary.last,
-                "added": done.added,
-                "log_size": hall.reader.head().size,
-            }
-        answer(result, as_json=json)
-
-
-@export_app.command("log")
-def export_log_files(folder: Path, data: Data = DEFAULT_DATA, json: Json = False) -> None:
-    """Write checkpoint, tiles and policy. Example: mingjian export log ./audit"""
-    from ledger.door.hall import open_ledger
-    from ledger.exchange.export_log import export_log
-
-    with speaking(as_json=json), open_ledger(data) as hall:
-        answer(export_log(hall, folder), as_json=json)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from api.clock_command import clock_app
+from api.clock_commands import clock_app
 
 
 def ask(*words: str, env: dict[str, str] | None = None) -> Any:
@@ -188,7 +188,7 @@ def test_refusals_are_told_in_chinese_too(words: str, status: int, said: str) ->
 
 def test_as_a_program_of_its_own_it_loads_nothing_of_the_server() -> None:
     program = (
-        "import sys; from api.clock_command import clock_app\n"
+        "import sys; from api.clock_commands import clock_app\n"
         "try:\n    clock_app()\n"
         "finally:\n    print(sorted({m.partition('.')[0] for m in sys.modules}), file=sys.stderr)"
     )

@@ -12,8 +12,6 @@ from lxml import etree
 
 from ledger.facts.metrics import Event, Term
 
-RECEIPT = Path(__file__).parents[3] / "shared" / "data" / "Receipt.xes.gz"
-
 
 @dataclass(frozen=True, slots=True)
 class Log:
@@ -26,11 +24,9 @@ def microseconds(text: str) -> int:
 
 
 @pytest.fixture(scope="session")
-def receipt() -> Log:
-    if not RECEIPT.exists():
-        pytest.skip(f"the real log is not at {RECEIPT}")
+def receipt(real_log: Path) -> Log:
     log = Log([], [])
-    with gzip.open(RECEIPT) as file:
+    with gzip.open(real_log) as file:
         for _, trace in etree.iterparse(file, tag="{*}trace", resolve_entities=False, no_network=True):
             of_case = {a.get("key"): a.get("value") for a in trace}
             start, deadline, end = (

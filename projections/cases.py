@@ -1,0 +1,334 @@
+"""Live approvals: what each case is now, every act on it, and which were open as of any position.
+
+Promise: states come from the fold of ``ledger.facts.approval``; its result is kept between chunks as JSON, so that a
+new act costs the same however long the case is. Live cases run on recorded time; the claimed time stands beside it.
+
+A case is *open* until it is closed. An open case stands in the queue of its item's unit and of every unit whose
+branch of a parallel review is open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from psycopg import sql
+
+from ledger.errors import NotFound
+from ledger.facts.approval import FOLD, Approval, Branch, Stage
+from ledger.facts.case_clocks import ItemRules, parse_item
+from ledger.facts.registry import Registry
+from ledger.statement import StatementId
+from ledger.store.database import Connection
+from projections.chunk import Act, Chunk, Spans, copy_rows, named, write_rows
+
+DDL: Final = """
+CREATE TABLE approvals (
+    stream       text    COLLATE "C" NOT NULL PRIMARY KEY,
+    item         text    COLLATE "C" NOT NULL,
+    item_version text    COLLATE "C" NOT NULL,    -- statement id, hex: the rules the case has
+    unit         text    COLLATE "C" NOT NULL,    -- the item's
+    win          text    COLLATE "C",             -- of the last act that names a window
+    stage        text    COLLATE "C" NOT NULL,
+    suspended    boolean NOT NULL,
+    applied_us   bigint  NOT NULL,                -- claimed, µs since 1970 UTC
+    received_us  bigint  NOT NULL,                -- recorded time of the application
+    changed_us   bigint  NOT NULL,                -- recorded time of the last act
+    first_index  bigint  NOT NULL,                -- leaf of the application
+    last_index   bigint  NOT NULL,                -- leaf of the last act
+    acts         bigint  NOT NULL,
+    state        jsonb   NOT NULL                 -- the rest of the fold's state
+);
+CREATE TABLE approval_acts (
+    stream      text   COLLATE "C" NOT NULL,
+    leaf_index  bigint NOT NULL,
+    seq         bigint NOT NULL,
+    recorded_us bigint NOT NULL,
+    at_us       bigint NOT NULL,
+    type        text   COLLATE "C" NOT NULL,
+    actor       text   COLLATE "C" NOT NULL,
+    role        text   COLLATE "C" NOT NULL,
+    unit        text   COLLATE "C",
+    win         text   COLLATE "C",
+    stage       text   COLLATE "C" NOT NULL,      -- after the act
+    suspended   boolean NOT NULL,
+    PRIMARY KEY (stream, leaf_index)
+);
+CREATE TABLE approval_open (
+    stream     text    COLLATE "C" NOT NULL,
+    from_index bigint  NOT NULL,                  -- leaf of the act that began this state
+    to_index   bigint,                            -- leaf of the act that ended it; null: it lasts
+    stage      text    COLLATE "C" NOT NULL,
+    suspended  boolean NOT NULL,
+    item       text    COLLATE "C" NOT NULL,
+    units      text[]  COLLATE "C" NOT NULL,      -- in whose queues it stands, sorted
+    win        text    COLLATE "C",
+    PRIMARY KEY (stream, from_index)
+);
+CREATE INDEX ON approval_open USING gist (int8range(from_index, to_index));
+CREATE INDEX ON approval_open (stream) WHERE to_index IS NULL;
+"""
+
+TABLES: Final = {
+    "approvals": "stream",
+    "approval_acts": "stream, leaf_index",
+    "approval_open": "stream, from_index",
+}
+
+
+# ── Apply ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(slots=True)
+class _Case:
+    """A row of ``approvals`` in memory, for the length of a chunk."""
+
+    state: Approval
+    item_version: str
+    unit: str
+    window: str | None
+    applied_us: int
+    received_us: int
+    first_index: int
+    changed_us: int = 0
+    last_index: int = 0
+    acts: int = 0
+
+    def span(self) -> tuple[Any, ...] | None:
+        """The state that a queue asks for; None when the case is closed."""
+        state = self.state
+        if state.stage is Stage.CLOSED:
+            return None
+        units = {self.unit, *(branch.unit for branch in state.branches if branch.is_open)}
+        return (str(state.stage), state.is_suspended, state.item, sorted(units), self.window)
+
+
+def apply(connection: Connection, chunk: Chunk) -> None:
+    """Take in acts on approvals."""
+    acts = chunk.of("approval")
+    if not acts:
+        return
+    registry, rules = chunk.registry(), dict[str, ItemRules]()
+    cases = _load(connection, {act.said.stream for act in acts}, registry, rules)
+    rows: list[tuple[Any, ...]] = []
+    spans = Spans()
+    for act in acts:
+        said = act.said
+        case = cases.get(said.stream)
+        before = None if case is None else case.span()
+        state = FOLD.apply(None if case is None else case.state, said, act.recorded_us, registry)
+        if case is None:
+            case = cases[said.stream] = _open(act, state, registry)
+        case.state = state
+        case.window = said.window or case.window
+        case.changed_us, case.last_index, case.acts = act.recorded_us, act.index, case.acts + 1
+        spans.move(said.stream, before, case.span(), act.index)
+        rows.append(
+            (
+                said.stream,
+                act.index,
+                said.seq,
+                act.recorded_us,
+                said.at_us,
+                said.type,
+                said.actor,
+                said.role,
+                said.unit,
+                said.window,
+                str(state.stage),
+                state.is_suspended,
+            )
+        )
+    columns = "stream leaf_index seq recorded_us at_us type actor role unit win stage suspended"
+    copy_rows(connection, "approval_acts", columns, rows)
+    _save(connection, cases)
+    spans.write(connection, "approval_open", "stage suspended item units win")
+
+
+def _open(act: Act, state: Approval, registry: Registry) -> _Case:
+    version = act.said.data["item_version"]
+    return _Case(
+        state=state,
+        item_version=version,
+        unit=registry.item_versions[StatementId(bytes.fromhex(version))].data["unit"],
+        window=act.said.window,
+        applied_us=act.said.at_us,
+        received_us=act.recorded_us,
+        first_index=act.index,
+    )
+
+
+def _load(
+    connection: Connection, streams: set[str], registry: Registry, rules: dict[str, ItemRules]
+) -> dict[str, _Case]:
+    found = connection.execute(
+        "SELECT stream, stage, item, state::text, item_version, unit, win, applied_us, received_us, first_index,"
+        " changed_us, last_index, acts FROM approvals WHERE stream = ANY(%s)",
+        (sorted(streams),),
+    )
+    cases: dict[str, _Case] = {}
+    for stream, stage, item, text, version, *rest in found:
+        if version not in rules:
+            rules[version] = parse_item(registry.item_versions[StatementId(bytes.fromhex(version))].data)
+        cases[stream] = _Case(_state(stage, item, rules[version], orjson.loads(text)), version, *rest)
+    return cases
+
+
+def _save(connection: Connection, cases: dict[str, _Case]) -> None:
+    rows = [
+        (
+            stream,
+            case.state.item,
+            case.item_version,
+            case.unit,
+            case.window,
+            str(case.state.stage),
+            case.state.is_suspended,
+            case.applied_us,
+            case.received_us,
+            case.changed_us,
+            case.first_index,
+            case.last_index,
+            case.acts,
+            orjson.dumps(_kept(case.state)).decode(),
+        )
+        for stream, case in cases.items()
+    ]
+    write_rows(
+        connection,
+        "INSERT INTO approvals SELECT stream, item, item_version, unit, win, stage, suspended, applied_us, received_us,"
+        " changed_us, first_index, last_index, acts, state::jsonb FROM unnest(%s::text[], %s::text[], %s::text[],"
+        " %s::text[], %s::text[], %s::text[], %s::boolean[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],"
+        " %s::bigint[], %s::bigint[], %s::text[]) AS u (stream, item, item_version, unit, win, stage, suspended,"
+        " applied_us, received_us, changed_us, first_index, last_index, acts, state)"
+        " ON CONFLICT (stream) DO UPDATE SET win = excluded.win, stage = excluded.stage,"
+        " suspended = excluded.suspended, changed_us = excluded.changed_us, last_index = excluded.last_index,"
+        " acts = excluded.acts, state = excluded.state",
+        rows,
+    )
+
+
+def _kept(state: Approval) -> dict[str, Any]:
+    """The state as JSON, without what stands in columns and in the item's version; sets in order."""
+    return {
+        "opener": state.opener,
+        "receiver": state.receiver,
+        "accepted_by": state.accepted_by,
+        "gaps": sorted(state.gaps),
+        "fill_by": state.fill_by,
+        "branches": [[branch.name, branch.unit, branch.is_open] for branch in state.branches],
+        "steps": _ordered(state.steps),
+        "pauses": _ordered(state.pauses),
+        "extensions": list(state.extensions),
+        "outcome": state.outcome,
+    }
+
+
+def _ordered(pairs: frozenset[tuple[str | None, str]]) -> list[tuple[str | None, str]]:
+    return sorted(pairs, key=lambda pair: (pair[0] or "", pair[1]))
+
+
+def _state(stage: str, item: str, rules: ItemRules, kept: dict[str, Any]) -> Approval:
+    """The state that ``_kept`` was made of."""
+    return Approval(
+        stage=Stage(stage),
+        item=item,
+        rules=rules,
+        opener=kept["opener"],
+        receiver=kept["receiver"],
+        accepted_by=kept["accepted_by"],
+        gaps=frozenset(kept["gaps"]),
+        fill_by=kept["fill_by"],
+        branches=tuple(Branch(*branch) for branch in kept["branches"]),
+        steps=frozenset((branch, step) for branch, step in kept["steps"]),
+        pauses=frozenset((branch, kind) for branch, kind in kept["pauses"]),
+        extensions=tuple(kept["extensions"]),
+        outcome=kept["outcome"],
+    )
+
+
+# ── Reads ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def queue(
+    connection: Connection,
+    *,
+    position: int | None = None,
+    unit: str | None = None,
+    window: str | None = None,
+    item: str | None = None,
+    stages: Sequence[str] = (),
+    suspended: bool | None = None,
+    limit: int = 50,
+    offset: int = 0,
+) -> dict[str, Any]:
+    """``{"n", "cases": [...]}``: the cases open as of ``position`` (the first so many leaves; None: now), oldest first.
+
+    ``n`` counts all that match, not only the page.
+    """
+    wanted = [
+        "q.to_index IS NULL" if position is None else "int8range(q.from_index, q.to_index) @> %(position)s::bigint - 1"
+    ]
+    for given, condition in (
+        (unit, "%(unit)s = ANY(q.units)"),
+        (window, "q.win = %(window)s"),
+        (item, "q.item = %(item)s"),
+        (suspended, "q.suspended = %(suspended)s"),
+        (stages or None, "q.stage = ANY(%(stages)s)"),
+    ):
+        if given is not None:
+            wanted.append(condition)
+    values = {
+        "position": position,
+        "unit": unit,
+        "window": window,
+        "item": item,
+        "stages": list(stages),
+        "suspended": suspended,
+        "limit": limit,
+        "offset": offset,
+    }
+    open_then = sql.SQL(
+        " FROM projections.approval_open q JOIN projections.approvals a USING (stream) WHERE {}"
+    ).format(sql.SQL(" AND ").join(map(sql.SQL, wanted)))
+    count = connection.execute(sql.SQL("SELECT count(*)") + open_then, values).fetchone()
+    assert count is not None
+    page = sql.SQL(
+        "SELECT q.stream, q.stage, q.suspended, q.item, q.units, q.win, q.from_index, a.applied_us, a.received_us"
+    )
+    rows = connection.execute(
+        page + open_then + sql.SQL(" ORDER BY a.first_index LIMIT %(limit)s OFFSET %(offset)s"), values
+    )
+    names = "stream stage suspended item units window since_index applied_us received_us"
+    return {"n": count[0], "cases": named(rows, names)}
+
+
+def history(connection: Connection, stream: str, *, position: int | None = None) -> list[dict[str, Any]]:
+    """A case's acts among the first ``position`` leaves, with the stage after each (NotFound for no such case)."""
+    rows = connection.execute(
+        "SELECT seq, leaf_index, recorded_us, at_us, type, actor, role, unit, win, stage, suspended"
+        " FROM projections.approval_acts WHERE stream = %(stream)s"
+        " AND (%(position)s::bigint IS NULL OR leaf_index < %(position)s) ORDER BY leaf_index",
+        {"stream": stream, "position": position},
+    ).fetchall()
+    if not rows:
+        raise NotFound(f"there is no case {stream} as of then", code="no-case", mend="name a case that was applied for")
+    return named(rows, "seq leaf_index recorded_us at_us type actor role unit window stage suspended")
+
+
+def case_of(connection: Connection, stream: str) -> dict[str, Any]:
+    """A case as it is now (or NotFound)."""
+    row = connection.execute(
+        "SELECT stream, item, item_version, unit, win, stage, suspended, applied_us, received_us, changed_us,"
+        " first_index, last_index, acts, state FROM projections.approvals WHERE stream = %s",
+        (stream,),
+    ).fetchone()
+    if row is None:
+        raise NotFound(f"there is no case {stream}", code="no-case", mend="name a case that was applied for")
+    names = (
+        "stream item item_version unit window stage suspended applied_us received_us changed_us"
+        " first_index last_index acts state"
+    )
+    return named([row], names)[0]

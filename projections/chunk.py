@@ -1,0 +1,112 @@
+"""What a projection is given: statements in the order of their leaf index, and the ways to write what follows.
+
+A ``Chunk`` holds only what counts: statements that were voided are not in it, bytes that do not hash to their leaf
+were refused before. A projection writes what follows from a chunk inside the caller's transaction; how the log is cut
+into chunks must never show in what it writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import sql
+
+from ledger.facts.registry import Registry
+from ledger.statement import Statement
+from ledger.store.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A valid statement in its place. ``recorded_us``: its batch's time."""
+
+    index: int
+    recorded_us: int
+    said: Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Consecutive acts, by kind of stream. ``registry`` reads the registries, at that place or a later one."""
+
+    by_kind: Mapping[str, Sequence[Act]]
+    registry: Callable[[], Registry]
+
+    def of(self, *kinds: str) -> list[Act]:
+        """The acts of these kinds of stream, in order."""
+        found = [act for kind in kinds for act in self.by_kind.get(kind, ())]
+        return found if len(kinds) == 1 else sorted(found, key=lambda act: act.index)
+
+
+def storable(value: Any) -> Any:
+    """``value`` without U+0000, which JSON may hold and PostgreSQL may not: one odd text must not stop the fold."""
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    if isinstance(value, list):
+        return [storable(item) for item in value]
+    if isinstance(value, dict):
+        return {storable(name): storable(item) for name, item in value.items()}
+    return value
+
+
+def named(rows: Iterable[Sequence[Any]], names: str) -> list[dict[str, Any]]:
+    """Rows as objects; ``names`` with a space between."""
+    words = names.split()
+    return [dict(zip(words, row, strict=True)) for row in rows]
+
+
+def copy_rows(connection: Connection, table: str, columns: str, rows: Iterable[Sequence[Any]]) -> None:
+    """Write new rows, fast; ``columns`` with a space between."""
+    command = sql.SQL("COPY {} ({}) FROM STDIN").format(
+        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns.split()))
+    )
+    with connection.cursor() as cursor, cursor.copy(command) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def write_rows(connection: Connection, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+    """Run one ``statement`` over all ``rows``: it unnests an array for each of their columns."""
+    if rows:
+        connection.execute(statement.encode(), [list(column) for column in zip(*rows, strict=True)])
+
+
+class Spans:
+    """States that hold from one leaf to another, so that "as of then" is a look-up in an index.
+
+    A table of spans has ``stream, from_index, to_index`` and columns that say the state. As of position P, when the
+    log had P leaves, the spans with ``from_index < P ≤ to_index`` hold (null: to this day), which is
+    ``int8range(from_index, to_index) @> P - 1``.
+    """
+
+    def __init__(self) -> None:
+        self._ended: dict[str, int] = {}
+        self._begun: dict[str, list[list[Any]]] = {}
+
+    def move(self, stream: str, before: tuple[Any, ...] | None, after: tuple[Any, ...] | None, index: int) -> None:
+        """The act at ``index`` made ``after`` of ``before``; None is no state worth a span."""
+        if before == after:
+            return
+        begun = self._begun.setdefault(stream, [])
+        if before is not None and begun:
+            begun[-1][2] = index
+        elif before is not None:
+            self._ended[stream] = index
+        if after is not None:
+            begun.append([stream, index, None, *after])
+
+    def write(self, connection: Connection, table: str, columns: str) -> None:
+        """End the spans of former chunks that ended in this one, and add those that began."""
+        end = (
+            "UPDATE {} AS s SET to_index = e.index FROM unnest(%s::text[], %s::bigint[]) AS e (stream, index)"
+            " WHERE s.stream = e.stream AND s.to_index IS NULL"
+        )
+        if self._ended:
+            connection.execute(
+                sql.SQL(end).format(sql.Identifier(table)), (list(self._ended), list(self._ended.values()))
+            )
+        rows = [row for begun in self._begun.values() for row in begun]
+        if rows:
+            copy_rows(connection, table, f"stream from_index to_index {columns}", rows)

@@ -1,0 +1,337 @@
+"""The projector: follows the leaf index, folds what is new into the derived tables, and can make them all again.
+
+Promises: each statement is folded once, in the order of the leaf index; the cursor moves in the transaction that
+writes what follows from it, so a kill at any moment leaves tables and cursor that agree; nothing of the district is
+kept in memory; no transaction of ours that writes lasts over about a second (the sequencer's horizon would wait for
+it). Nothing here is the source of anything: ``rebuild`` makes the same content from the log again.
+
+The tables lie in the schema ``projections``, made by ``DDL`` of each projection. ``rebuild`` fills a second schema
+beside it in the same small pieces, with its indexes in place (building one afterwards would be one long transaction),
+and swaps the two by name. A reader sees the old tables until the swap and the new ones after it. A statement that was
+under way keeps the old ones, which are dropped when nobody reads them any more. A read of several statements in one
+snapshot must hold ``swap_lock``, or the swap could hide the tables from it.
+
+Folding is done by the owner of the database; readers need the role ``mingjian_reader`` only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import psycopg
+from psycopg import sql
+
+from ledger.errors import Evidence, Unavailable
+from ledger.facts.registry import Registry
+from ledger.statement import open_statement
+from ledger.store.database import Connection, Database
+from ledger.store.reading import LogReader, check_bytes
+from ledger.store.sequencer import read_registry
+from projections import cases, imported, registries, tickets
+from projections.chunk import Act, Chunk
+
+Progress = Callable[[int, int], None]
+"""Called after each chunk with (entries folded, entries there are)."""
+
+LIVE: Final = "projections"
+SHADOW: Final = "projections_shadow"
+BATCH: Final = 5000
+
+# In this order: later ones may read what earlier ones wrote.
+PROJECTIONS: Final = (registries, imported, cases, tickets)
+TABLES: Final = {table: order for each in PROJECTIONS for table, order in each.TABLES.items()}
+
+# Raise it when an ``apply`` comes to write other content into the same columns: the tables are then made again.
+_MEANING: Final = 1
+_CURSOR: Final = """
+CREATE TABLE cursor (
+    one         boolean PRIMARY KEY DEFAULT true CHECK (one),
+    position    bigint NOT NULL,                  -- leaves folded; -1: these tables were replaced by others
+    recorded_us bigint,                           -- recorded time of the last one
+    shape       text   NOT NULL                   -- which program's tables these are
+);
+"""
+_DDL: Final = _CURSOR + "".join(each.DDL for each in PROJECTIONS)
+_SHAPE: Final = hashlib.sha256(f"{_MEANING}\n{_DDL}".encode()).hexdigest()
+
+_SETUP_LOCK: Final = 4823093174209360
+_REBUILD_LOCK: Final = 4823093174209361
+_SWAP_LOCK: Final = 4823093174209362
+_SLOW_S: Final = 0.5
+_LEAST_BATCH: Final = 100
+_EVERYTHING: Final = 2**31
+_SWAP_PATIENCE_S: Final = 60.0
+
+
+class Position(NamedTuple):
+    """As of when a read is: the first ``position`` leaves, and the recorded time (µs) of the last of them."""
+
+    position: int
+    recorded_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What a rebuild did: entries folded, how long it took, and the digest of what came out."""
+
+    events: int
+    seconds: float
+    digest: str
+
+    def as_json(self) -> dict[str, Any]:
+        """``{"events", "seconds", "digest"}``."""
+        return {"events": self.events, "seconds": round(self.seconds, 3), "digest": self.digest}
+
+
+def read_position(connection: Connection) -> Position:
+    """How far the projections have come: 0 before the first chunk."""
+    row = connection.execute("SELECT position, recorded_us FROM projections.cursor").fetchone()
+    assert row is not None
+    return Position(*row)
+
+
+def swap_lock(connection: Connection) -> None:
+    """Hold the tables' names still until the end of this transaction (call it before the first read)."""
+    connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", (_SWAP_LOCK,))
+
+
+class Projector:
+    """Keeps the projections of one database. One instance per thread; any number may run, one at a time gets on."""
+
+    def __init__(self, database: Database) -> None:
+        """``database``: with the ledger's schema in place."""
+        self._database = database
+        self._reader = LogReader(database)
+
+    def ensure(self) -> None:
+        """Make the tables where there are none, and make them again where another version of the program did."""
+        with self._database.use("owner") as connection:
+            if self._shape(connection) is None:
+                _make(connection, LIVE)
+                return
+        if self._shape_is_old():
+            self.rebuild()
+
+    def catch_up(
+        self, *, stop: threading.Event | None = None, batch: int = BATCH, progress: Progress | None = None
+    ) -> int:
+        """Fold what is in the tree and not folded yet; returns how many entries that was.
+
+        ``stop`` ends it between two chunks; the next call goes on there.
+        """
+        self.ensure()
+        with self._database.use("owner") as connection:
+            return self._follow(connection, LIVE, stop=stop, batch=batch, progress=progress)
+
+    def rebuild(self, progress: Progress | None = None, *, batch: int = BATCH) -> Rebuilt:
+        """Make all projections again from the log, beside the present ones, and swap.
+
+        Stopped or killed on its way it has changed nothing; the next one begins anew.
+        """
+        began = time.monotonic()
+        with self._database.connect("owner") as connection:
+            locked = connection.execute("SELECT pg_try_advisory_lock(%s)", (_REBUILD_LOCK,)).fetchone()
+            if locked != (True,):
+                raise Unavailable("the projections are being rebuilt already", code="rebuilding", mend="wait for it")
+            _drop(connection, SHADOW)
+            _make(connection, SHADOW)
+            events = 0
+            until = time.monotonic() + _SWAP_PATIENCE_S
+            while True:
+                folded = self._follow(connection, SHADOW, stop=None, batch=batch, progress=progress)
+                events += folded
+                if self._swap(connection):
+                    break
+                if not folded and time.monotonic() > until:
+                    raise Unavailable(
+                        "a long read holds the projections", code="swap", mend="try again when it is over"
+                    )
+                time.sleep(0.02)
+            _drop_replaced(connection)
+            connection.execute("SELECT pg_advisory_unlock(%s)", (_REBUILD_LOCK,))
+        seconds = time.monotonic() - began
+        return Rebuilt(events=events, seconds=seconds, digest=self.digest())
+
+    def digest(self) -> str:
+        """SHA-256 over the content of all tables, hex: a line ``TABLE (COLUMNS) SHA-256-OF-ROWS`` each, by name.
+
+        Rows are PostgreSQL's COPY text in the order of their keys by bytes. Neither the cursor nor anything else about
+        the run is in it: entries without content, such as empty batches, do not change it.
+        """
+        self.ensure()
+        with self._database.use("owner") as connection, connection.transaction():
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            swap_lock(connection)
+            whole = hashlib.sha256()
+            for table, order in sorted(TABLES.items()):
+                name = sql.Identifier(LIVE, table)
+                with connection.cursor() as cursor:
+                    cursor.execute(sql.SQL("SELECT * FROM {} LIMIT 0").format(name))
+                    columns = ", ".join(column.name for column in cursor.description or ())
+                    rows = hashlib.sha256()
+                    query = "COPY (SELECT * FROM {} ORDER BY {}) TO STDOUT (ENCODING 'UTF8')"
+                    with cursor.copy(sql.SQL(query).format(name, sql.SQL(order))) as copy:
+                        for piece in copy:
+                            rows.update(piece)
+                whole.update(f"{table} ({columns}) {rows.hexdigest()}\n".encode())
+            return whole.hexdigest()
+
+    # ------------------------------------------------------------------------------------------- the parts
+
+    def _shape(self, connection: Connection) -> str | None:
+        there = connection.execute("SELECT to_regclass(%s)", (f"{LIVE}.cursor",)).fetchone()
+        if there is None or there[0] is None:
+            return None
+        row = connection.execute("SELECT shape FROM projections.cursor").fetchone()
+        return None if row is None else str(row[0])
+
+    def _shape_is_old(self) -> bool:
+        with self._database.use("owner") as connection:
+            return self._shape(connection) != _SHAPE
+
+    def _follow(
+        self,
+        connection: Connection,
+        schema: str,
+        *,
+        stop: threading.Event | None,
+        batch: int,
+        progress: Progress | None,
+    ) -> int:
+        folded = 0
+        while stop is None or not stop.is_set():
+            size = self._reader.head().size
+            position = _position(connection, schema)
+            if position > size:
+                raise Evidence(
+                    f"the projections know {position} entries, the log has {size}",
+                    code="log-shrunk",
+                    mend="find out why the log lost entries; when it is whole again: mingjian rebuild",
+                    position=position,
+                    size=size,
+                )
+            if position == size:
+                break
+            began = time.monotonic()
+            after = min(position + batch, size)
+            if self._fold(connection, schema, position, after, size):
+                folded += after - position
+                if progress is not None:
+                    progress(after, size)
+            if time.monotonic() - began > _SLOW_S:
+                batch = max(_LEAST_BATCH, batch // 2)
+        return folded
+
+    def _fold(self, connection: Connection, schema: str, start: int, stop: int, size: int) -> bool:
+        """Fold entries ``start`` ≤ index < ``stop`` and move the cursor; False when another projector was faster."""
+        # 1. Read and open, before any transaction: it takes the longest, and nothing is written yet.
+        chunk, recorded_us = self._read(connection, start, stop, size)
+        with connection.transaction():
+            connection.execute(sql.SQL("SET LOCAL search_path = {}").format(sql.Identifier(schema)))
+            # What a crash takes away is folded again: waiting for the disk would buy nothing.
+            connection.execute("SET LOCAL synchronous_commit = off")
+            # 2. Move the cursor. Whoever else wants to fold these entries waits here, and then finds it moved.
+            moved = connection.execute(
+                "UPDATE cursor SET position = %s, recorded_us = %s WHERE position = %s", (stop, recorded_us, start)
+            )
+            if moved.rowcount != 1:
+                return False
+            # 3. Write what follows. Dying here or before undoes all of it, cursor and tables alike.
+            for projection in PROJECTIONS:
+                projection.apply(connection, chunk)
+        return True
+
+    def _read(self, connection: Connection, start: int, stop: int, size: int) -> tuple[Chunk, int]:
+        # One more than asked for: a void stands right behind the statement that it voids, in the same batch.
+        placed = self._reader.entries(start, min(stop + 1, size))
+        recorded_us = self._reader.recorded_us([start])[start]
+        acts: list[Act] = []
+        for each in placed:
+            said = open_statement(each.entry)
+            if said.id != each.id:
+                check_bytes(each)
+            if said.type == "log.voided.v1" and acts and said.data["statement"] == acts[-1].said.id.hex():
+                acts.pop()
+            if said.type == "log.batch.v1" and each.index < stop:
+                recorded_us = said.at_us
+            acts.append(Act(each.index, recorded_us, said))
+        by_kind: dict[str, list[Act]] = {}
+        for act in acts:
+            if act.index < stop:
+                by_kind.setdefault(act.said.kind, []).append(act)
+        return Chunk(by_kind, _once(lambda: read_registry(connection, _EVERYTHING))), recorded_us
+
+    def _swap(self, connection: Connection) -> bool:
+        """Put the shadow in the place of the live tables, if it is no shorter and nobody holds ``swap_lock``."""
+        with connection.transaction():
+            free = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", (_SWAP_LOCK,)).fetchone()
+            if free != (True,):
+                return False
+            # A projector that is folding holds this row; one that comes later finds the cursor gone from its place.
+            live = connection.execute("SELECT position FROM projections.cursor FOR UPDATE").fetchone()
+            if live is not None and live[0] > _position(connection, SHADOW):
+                return False
+            connection.execute("UPDATE projections.cursor SET position = -1")
+            replaced = sql.Identifier(f"{LIVE}_replaced_{time.time_ns()}")
+            connection.execute(
+                sql.SQL("ALTER SCHEMA {} RENAME TO {}; ALTER SCHEMA {} RENAME TO {}").format(
+                    sql.Identifier(LIVE), replaced, sql.Identifier(SHADOW), sql.Identifier(LIVE)
+                )
+            )
+        return True
+
+
+def _once(read: Callable[[], Registry]) -> Callable[[], Registry]:
+    found: list[Registry] = []
+
+    def once() -> Registry:
+        if not found:
+            found.append(read())
+        return found[0]
+
+    return once
+
+
+def _position(connection: Connection, schema: str) -> int:
+    row = connection.execute(sql.SQL("SELECT position FROM {}").format(sql.Identifier(schema, "cursor"))).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _make(connection: Connection, schema: str) -> None:
+    """The schema with all its tables, empty; nothing when another process was faster."""
+    name = sql.Identifier(schema)
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_SETUP_LOCK,))
+        there = connection.execute("SELECT to_regnamespace(%s)", (schema,)).fetchone()
+        if there is not None and there[0] is not None:
+            return
+        connection.execute(sql.SQL("CREATE SCHEMA {}").format(name))
+        connection.execute(sql.SQL("SET LOCAL search_path = {}").format(name))
+        connection.execute(_DDL.encode())
+        connection.execute("INSERT INTO cursor (position, shape) VALUES (0, %s)", (_SHAPE,))
+        connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO mingjian_reader").format(name))
+        connection.execute(sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO mingjian_reader").format(name))
+
+
+def _drop(connection: Connection, schema: str) -> None:
+    connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema)))
+
+
+def _drop_replaced(connection: Connection) -> None:
+    """Drop tables that were replaced. Those still being read stay for the next rebuild: waiting would hold an xid."""
+    rows = connection.execute(
+        "SELECT nspname FROM pg_namespace WHERE starts_with(nspname, %s)", (f"{LIVE}_replaced_",)
+    ).fetchall()
+    for (schema,) in rows:
+        try:
+            with connection.transaction():
+                connection.execute("SET LOCAL lock_timeout = '200ms'")
+                _drop(connection, schema)
+        except psycopg.errors.LockNotAvailable:
+            continue

@@ -1,0 +1,144 @@
+"""Tickets of the hall: how each stands, how long it waited, and which were waiting or being served as of any position.
+
+Promise: states come from the fold of ``ledger.facts.ticket``. Times are recorded times. A ticket is *open* until it
+is served or expired.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from psycopg import sql
+
+from ledger.facts.ticket import FOLD, Stage, Ticket
+from ledger.store.database import Connection
+from projections.chunk import Chunk, Spans, named, write_rows
+
+DDL: Final = """
+CREATE TABLE tickets (
+    stream      text   COLLATE "C" NOT NULL PRIMARY KEY,
+    stage       text   COLLATE "C" NOT NULL,
+    number      text   COLLATE "C" NOT NULL,
+    queue       text   COLLATE "C" NOT NULL,
+    opener      text   COLLATE "C" NOT NULL,
+    win         text   COLLATE "C",               -- the window that called it last
+    calls       bigint NOT NULL,
+    served_case text   COLLATE "C",               -- for which case it was served
+    first_index bigint NOT NULL,
+    last_index  bigint NOT NULL,
+    taken_us    bigint NOT NULL,                  -- recorded, µs since 1970 UTC
+    called_us   bigint,                           -- the first call
+    ended_us    bigint                            -- served or expired
+);
+CREATE TABLE ticket_open (
+    stream     text   COLLATE "C" NOT NULL,
+    from_index bigint NOT NULL,                   -- as in approval_open
+    to_index   bigint,
+    stage      text   COLLATE "C" NOT NULL,
+    queue      text   COLLATE "C" NOT NULL,
+    win        text   COLLATE "C",
+    PRIMARY KEY (stream, from_index)
+);
+CREATE INDEX ON ticket_open USING gist (int8range(from_index, to_index));
+CREATE INDEX ON ticket_open (stream) WHERE to_index IS NULL;
+"""
+
+TABLES: Final = {"tickets": "stream", "ticket_open": "stream, from_index"}
+
+_COLUMNS: Final = (
+    "stream stage number queue opener win calls served_case first_index last_index taken_us called_us ended_us"
+)
+_OVER: Final = frozenset({Stage.SERVED, Stage.EXPIRED})
+
+
+def _span(state: Ticket | None) -> tuple[Any, ...] | None:
+    if state is None or state.stage in _OVER:
+        return None
+    return (str(state.stage), state.queue, state.window)
+
+
+def apply(connection: Connection, chunk: Chunk) -> None:
+    """Take in acts on tickets."""
+    acts = chunk.of("ticket")
+    if not acts:
+        return
+    names = _COLUMNS.split()
+    rows: dict[str, dict[str, Any]] = {
+        row[0]: dict(zip(names, row, strict=True))
+        for row in connection.execute(
+            sql.SQL("SELECT {} FROM tickets WHERE stream = ANY(%s)").format(
+                sql.SQL(", ").join(map(sql.Identifier, names))
+            ),
+            (sorted({act.said.stream for act in acts}),),
+        )
+    }
+    registry, spans = chunk.registry(), Spans()
+    for act in acts:
+        stream = act.said.stream
+        row = rows.get(stream)
+        before = None if row is None else _ticket(row)
+        after = FOLD.apply(before, act.said, act.recorded_us, registry)
+        if row is None:
+            row = rows[stream] = dict.fromkeys(names) | {
+                "stream": stream,
+                "first_index": act.index,
+                "taken_us": act.recorded_us,
+            }
+        row |= {
+            "stage": str(after.stage),
+            "number": after.number,
+            "queue": after.queue,
+            "opener": after.opener,
+            "win": after.window,
+            "calls": after.calls,
+            "served_case": after.case,
+            "last_index": act.index,
+        }
+        if after.stage is Stage.CALLED and row["called_us"] is None:
+            row["called_us"] = act.recorded_us
+        if after.stage in _OVER:
+            row["ended_us"] = act.recorded_us
+        spans.move(stream, _span(before), _span(after), act.index)
+    write_rows(
+        connection,
+        "INSERT INTO tickets SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[],"
+        " %s::text[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])"
+        " ON CONFLICT (stream) DO UPDATE SET stage = excluded.stage, win = excluded.win, calls = excluded.calls,"
+        " served_case = excluded.served_case, last_index = excluded.last_index, called_us = excluded.called_us,"
+        " ended_us = excluded.ended_us",
+        [tuple(row.values()) for row in rows.values()],
+    )
+    spans.write(connection, "ticket_open", "stage queue win")
+
+
+def _ticket(row: dict[str, Any]) -> Ticket:
+    return Ticket(
+        stage=Stage(row["stage"]),
+        number=row["number"],
+        queue=row["queue"],
+        opener=row["opener"],
+        window=row["win"],
+        calls=row["calls"],
+        case=row["served_case"],
+    )
+
+
+def waiting(
+    connection: Connection, *, position: int | None = None, queue: str | None = None, window: str | None = None
+) -> list[dict[str, Any]]:
+    """The tickets open as of ``position`` (None: now), in the order in which they were taken."""
+    wanted = [
+        "o.to_index IS NULL" if position is None else "int8range(o.from_index, o.to_index) @> %(position)s::bigint - 1"
+    ]
+    if queue is not None:
+        wanted.append("o.queue = %(queue)s")
+    if window is not None:
+        wanted.append("o.win = %(window)s")
+    rows = connection.execute(
+        sql.SQL(
+            "SELECT t.stream, t.number, o.stage, o.queue, o.win, o.from_index, t.taken_us"
+            " FROM projections.ticket_open o JOIN projections.tickets t USING (stream) WHERE {} ORDER BY t.first_index"
+        ).format(sql.SQL(" AND ").join(map(sql.SQL, wanted))),
+        {"position": position, "queue": queue, "window": window},
+    )
+    return named(rows, "stream number stage queue window since_index taken_us")
