@@ -27,7 +27,11 @@ def case_list(
         found = imported.case_list(connection, source, limit=limit)
         ids = case_ids(hall, [case["stream"] for case in found["cases"]])
         cases = [{"id": ids.get(case["stream"])} | case for case in found["cases"]]
-        answer({"n": found["n"], "cases": cases, "as_of": stand(hall)}, as_json=json)
+        answer(
+            {"n": found["n"], "cases": cases, "as_of": stand(hall)},
+            as_json=json,
+            columns={"cases": "id first last events flagged closed late"},
+        )
 
 
 @case_app.command("show")
@@ -42,4 +46,55 @@ def case_show(
     from api.questions import case_history, find_stream
 
     with speaking(as_json=json), derived(data) as (hall, _):
-        answer(case_history(hall, find_stream(hall, case_id), as_of=as_of, event_time=event_time), as_json=json)
+        found = case_history(hall, find_stream(hall, case_id), as_of=as_of, event_time=event_time)
+        answer(found, as_json=json, columns={"events": "index seq type at recorded actor custody"})
+
+
+@case_app.command("queue")
+def case_queue(
+    unit: Annotated[str | None, typer.Option(help="In the queue of this unit.")] = None,
+    window: Annotated[str | None, typer.Option(help="At this window.")] = None,
+    item: Annotated[str | None, typer.Option(help="Of this item.")] = None,
+    stage: Annotated[list[str] | None, typer.Option(help="In one of these stages.")] = None,
+    as_of: Annotated[str | None, typer.Option("--as-of", help="A position or a recorded time.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
+    data: Data = DEFAULT_DATA,
+    json: Json = False,
+) -> None:
+    """The live cases that are open. Example: mingjian case queue --unit unit/planning --stage applied"""
+    from api.questions import position_of, stand
+    from projections import cases
+
+    with speaking(as_json=json), derived(data) as (hall, connection):
+        position = None if as_of is None else position_of(hall, as_of)
+        found = cases.queue(
+            connection, position=position, unit=unit, window=window, item=item, stages=stage or (), limit=limit
+        )
+        as_of_then = stand(hall) if position is None else {"position": position}
+        answer(
+            found | {"as_of": as_of_then},
+            as_json=json,
+            columns={"cases": "stream stage suspended item window received"},
+        )
+
+
+@case_app.command("due")
+def case_due(
+    clock: Annotated[str | None, typer.Option(help="Only this clock: statutory, promise, step …")] = None,
+    before: Annotated[str | None, typer.Option(help="Due before this time; 'now' gives what is late.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
+    data: Data = DEFAULT_DATA,
+    json: Json = False,
+) -> None:
+    """Running clocks of live cases, the earliest due first. Example: mingjian case due --before now"""
+    from api.questions import stand
+    from ledger.statement import instant_us
+    from projections import clocks
+
+    with speaking(as_json=json), derived(data) as (hall, connection):
+        # "Now" is the log's: what was recorded after it cannot have stopped a clock yet.
+        before_us = (
+            hall.reader.head().recorded_us if before == "now" else None if before is None else instant_us(before)
+        )
+        found = clocks.due_list(connection, before_us=before_us, clock=clock, limit=limit)
+        answer(found | {"as_of": stand(hall)}, as_json=json)

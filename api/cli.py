@@ -12,7 +12,7 @@ from api.clock_commands import clock_app
 from api.exchange_commands import export_app, import_app
 from api.figure_commands import cards_app, metrics_app
 from api.options import DEFAULT_DATA, Data, Json
-from api.output import answer, speaking
+from api.output import answer, log_to_stderr, speaking
 from api.upkeep_commands import upkeep_app
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="明鉴 Mingjian: the audit and oversight ledger.")
@@ -65,4 +65,5 @@ def token(
 
 def main() -> None:
     """The console script."""
+    log_to_stderr()
     app()

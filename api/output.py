@@ -6,23 +6,78 @@ Exit codes: 0 done · 1 refused or not verified · 2 wrong usage · 3 unavailabl
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import orjson
+import structlog
 import typer
 
 from ledger.errors import MingjianError, Unavailable
+from ledger.statement import instant_text
 
 
-def answer(result: dict[str, Any], *, as_json: bool) -> None:
-    """Print one result."""
+def log_to_stderr() -> None:
+    """Programs' logs go to standard error: standard output is for results."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+
+
+def dated(value: Any) -> Any:
+    """``value`` with its ``…_us`` members (µs since 1970) as RFC 3339 texts named without the suffix."""
+    if isinstance(value, Mapping):
+        return {
+            name.removesuffix("_us"): instant_text(inner)
+            if name.endswith("_us") and isinstance(inner, int)
+            else dated(inner)
+            for name, inner in value.items()
+        }
+    return [dated(inner) for inner in value] if isinstance(value, list) else value
+
+
+def answer(result: Mapping[str, Any], *, as_json: bool, columns: Mapping[str, str] | None = None) -> None:
+    """Print one result: a line of JSON, or for people names and values, and lists as tables.
+
+    ``columns``: of a list's table, those that people are shown, with a space between; all of them unless given.
+    """
+    result = dated(result)
     if as_json:
         sys.stdout.write(orjson.dumps(result).decode() + "\n")
         return
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    tables = {name: value for name, value in result.items() if _is_table(value)}
+    grid = Table.grid(padding=(0, 2))
     for name, value in result.items():
-        print(f"{name:>24}  {value}")
+        if name not in tables:
+            grid.add_row(name, _words(value))
+    console.print(grid)
+    for name, rows in tables.items():
+        table = Table(title=name, title_justify="left")
+        shown = (columns or {}).get(name, " ".join(rows[0])).split()
+        for column in shown:
+            table.add_column(column, overflow="fold")
+        for row in rows:
+            table.add_row(*(_words(row.get(column)) for column in shown))
+        console.print(table)
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, Sequence) and bool(value) and all(isinstance(row, Mapping) for row in value)
+
+
+def _words(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, Mapping):
+        return " · ".join(f"{name} {_words(inner)}" for name, inner in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_words, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
 
 
 @contextmanager

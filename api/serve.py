@@ -1,40 +1,100 @@
-"""``mingjian up``: sequencer and HTTP server over one ledger in one process, until Ctrl-C."""
+"""``mingjian up``: sequencer, projector and HTTP server over one ledger in one process, until Ctrl-C.
+
+Each part lives on by itself: one that dies of a database that restarts tries again, and what it did not do is done
+by the ordinary path when it comes back.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import sys
 import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
+import psycopg
+import structlog
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
 from api.app import create_app
 from ledger.door.hall import Hall, create_ledger, open_ledger
+from ledger.errors import MingjianError, Refused
 from ledger.exchange.generate import generate_xes
 from ledger.exchange.importer import import_xes
+from projections.runner import Projector
 
 HEARTBEAT_S: Final = 600.0
 DEMO_SOURCE: Final = "permits"
 DOI: Final = "doi 10.4121/uuid:a07386a5-7be3-4367-9535-70bc9e77dbe6"
 REAL_LOG: Final = Path("../shared/data/Receipt.xes.gz")
+_POLL_S: Final = 0.1
+_PAUSE_S: Final = 1.0
+
+log = structlog.get_logger("up")
 
 
 def up(data: Path, *, port: int, demo: bool, demo_log: Path | None) -> None:
     """Serve ``data`` on 127.0.0.1:``port``; with ``demo`` open the ledger and import a log when it is new."""
-    fresh = not (data / "keys").exists()
-    if fresh:
+    _check_port(port)
+    if not (data / "keys").exists():
         print(f"opening a new ledger in {data} …", file=sys.stderr)
         create_ledger(data)
-    with open_ledger(data) as hall, hall.sequencing(heartbeat_s=HEARTBEAT_S):
+    with ExitStack() as stack:
+        hall = stack.enter_context(open_ledger(data))
+        stack.enter_context(hall.sequencing(heartbeat_s=HEARTBEAT_S))
         if demo:
             _import_demo(hall, demo_log)
+        stack.enter_context(_kept_up(hall))
         print(f"Mingjian 明鉴 is up: http://127.0.0.1:{port}/  (Ctrl-C ends it)", file=sys.stderr)
         asyncio.run(_serve(hall, port))
     print("ended; the data stays", file=sys.stderr)
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise Refused(
+                f"port {port} of 127.0.0.1 is not to be had: {error.strerror}",
+                code="port",
+                mend="end what uses it, or choose another: mingjian up --port N, make demo PORT=N",
+            ) from error
+
+
+@contextmanager
+def _kept_up(hall: Hall) -> Iterator[None]:
+    """While this lasts, the projections follow the log."""
+    stop = threading.Event()
+    projector = Projector(hall.database)
+    work: list[Callable[[], object]] = [lambda: projector.catch_up(stop=stop)]
+    threads = [threading.Thread(target=_again, args=(one, stop), daemon=True) for one in work]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(timeout=30)
+
+
+def _again(work: Callable[[], object], stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
+            work()
+            stop.wait(_POLL_S)
+        except (MingjianError, psycopg.Error) as error:
+            # It stays visible: pages show their position, and /metrics how far behind it is.
+            log.warning("the projections do not get on; trying again", error=str(error).strip())
+            stop.wait(_PAUSE_S)
 
 
 def _import_demo(hall: Hall, log: Path | None) -> None:

@@ -22,7 +22,7 @@ from ledger.facts.case_clocks import ItemRules, parse_item
 from ledger.facts.registry import Registry
 from ledger.statement import StatementId
 from ledger.store.database import Connection
-from projections.chunk import Act, Chunk, Spans, copy_rows, named, write_rows
+from projections.chunk import Act, Chunk, Spans, copy_rows, named, storable, write_rows
 
 DDL: Final = """
 CREATE TABLE approvals (
@@ -54,6 +54,7 @@ CREATE TABLE approval_acts (
     win         text   COLLATE "C",
     stage       text   COLLATE "C" NOT NULL,      -- after the act
     suspended   boolean NOT NULL,
+    data        jsonb  NOT NULL,                  -- what the act says in clear
     PRIMARY KEY (stream, leaf_index)
 );
 CREATE TABLE approval_open (
@@ -139,9 +140,10 @@ def apply(connection: Connection, chunk: Chunk) -> None:
                 said.window,
                 str(state.stage),
                 state.is_suspended,
+                orjson.dumps(storable(said.data)).decode(),
             )
         )
-    columns = "stream leaf_index seq recorded_us at_us type actor role unit win stage suspended"
+    columns = "stream leaf_index seq recorded_us at_us type actor role unit win stage suspended data"
     copy_rows(connection, "approval_acts", columns, rows)
     _save(connection, cases)
     spans.write(connection, "approval_open", "stage suspended item units win")

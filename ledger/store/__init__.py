@@ -1,1 +1,1 @@
-""""""
+"""Where statements lie: schema, recorder, sequencer, reads, files, vault. No table is touched from elsewhere."""

@@ -1,0 +1,249 @@
+"""The clocks of live approvals: every run, when it is due, and what it was as of any position.
+
+Promise: due instants come from ``ledger.facts.case_clocks`` over the case's acts and from nowhere else. A row is a
+version of one run: it holds from the leaf that made it so to the leaf that changed it. Whether a run is overdue
+depends on when one asks, so it is not stored: ``due_us`` is, and an index finds what has passed it.
+
+The calendar is the shipped one with the schedules that the log holds, as known on the day of the act. A schedule that
+enters the log makes the open runs anew; one that the log knew before it was in force counts from the case's next act.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+
+from ledger.facts.calendar import Calendar, china_mainland
+from ledger.facts.case_clocks import CaseClocks, ItemRules, TimedAct, case_clocks, parse_item
+from ledger.facts.clocks import ClockSpec, Due, last_instant_of
+from ledger.facts.registry import Registry
+from ledger.statement import StatementId
+from ledger.store.database import Connection
+from projections.chunk import Act, Chunk, copy_rows, named, write_rows
+
+DDL: Final = """
+CREATE TABLE clock_runs (
+    stream        text    COLLATE "C" NOT NULL,
+    clock         text    COLLATE "C" NOT NULL,   -- statutory, joint, promise, gap_notice, branch, step, delivery
+    branch        text    COLLATE "C" NOT NULL,   -- '' for a clock of the whole case
+    step          text    COLLATE "C" NOT NULL,   -- '' for other clocks
+    number        bigint  NOT NULL,               -- 1, 2, … of this clock
+    from_index    bigint  NOT NULL,               -- leaf of the act that made it so
+    to_index      bigint,                         -- leaf of the act that changed it; null: it holds
+    unit          text    COLLATE "C" NOT NULL,   -- working-day, calendar-day, hour
+    limit_units   bigint  NOT NULL,               -- extension included
+    extension     bigint  NOT NULL,
+    started_us    bigint  NOT NULL,
+    stopped_us    bigint,
+    paused        boolean NOT NULL,
+    due_us        bigint,                         -- its last instant; null: not yet known
+    not_before_us bigint,                         -- where it is not: a bound
+    PRIMARY KEY (stream, clock, branch, step, number, from_index)
+);
+CREATE INDEX ON clock_runs (due_us) WHERE to_index IS NULL AND stopped_us IS NULL;
+CREATE INDEX ON clock_runs (stream) WHERE to_index IS NULL;
+"""
+
+TABLES: Final = {"clock_runs": "stream, clock, branch, step, number, from_index"}
+
+_KEY: Final = "stream clock branch step number"
+_VALUES: Final = "unit limit_units extension started_us stopped_us paused due_us not_before_us"
+_CASES: Final = 500
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+# ── Apply ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(slots=True)
+class _Case:
+    """What the clocks of one case need, for the length of a chunk: its acts so far and its runs as they stand."""
+
+    rules: ItemRules
+    acts: list[TimedAct]
+    runs: dict[tuple[Any, ...], tuple[Any, ...]]
+
+
+def apply(connection: Connection, chunk: Chunk) -> None:
+    """Take in acts on approvals (their rows in ``approval_acts`` stand already) and schedules of working days."""
+    acts = chunk.of("approval", "calendar")
+    if not acts:
+        return
+    # A schedule asks every open case as it stood there: what came before it is written first.
+    waiting: list[Act] = []
+    for act in acts:
+        if act.said.kind == "approval":
+            waiting.append(act)
+        elif not act.said.type.endswith(".change_proposed.v1"):
+            _apply_acts(connection, chunk.registry(), waiting)
+            waiting = []
+            _apply_schedule(connection, chunk.registry(), act)
+    _apply_acts(connection, chunk.registry(), waiting)
+
+
+def _apply_acts(connection: Connection, registry: Registry, acts: list[Act]) -> None:
+    if not acts:
+        return
+    calendar = _calendar(connection, acts[0].index)
+    cases = _load(connection, registry, sorted({act.said.stream for act in acts}), acts[0].index)
+    versions = _Versions()
+    for act in acts:
+        case = cases[act.said.stream]
+        case.acts.append(TimedAct.of(act.said, act.recorded_us))
+        versions.move(act.said.stream, case, act, calendar)
+    versions.write(connection)
+
+
+def _apply_schedule(connection: Connection, registry: Registry, act: Act) -> None:
+    rows = connection.execute(
+        "SELECT DISTINCT stream FROM clock_runs WHERE to_index IS NULL AND stopped_us IS NULL ORDER BY stream"
+    ).fetchall()
+    calendar = _calendar(connection, act.index + 1)
+    versions = _Versions()
+    for low in range(0, len(rows), _CASES):
+        cases = _load(connection, registry, [stream for (stream,) in rows[low : low + _CASES]], act.index)
+        for stream, case in cases.items():
+            versions.move(stream, case, act, calendar)
+    versions.write(connection)
+
+
+class _Versions:
+    """Versions of runs that began and ended, to be written together."""
+
+    def __init__(self) -> None:
+        self._ended: list[tuple[Any, ...]] = []
+        self._begun: dict[tuple[Any, ...], list[list[Any]]] = {}
+
+    def move(self, stream: str, case: _Case, act: Act, calendar: Calendar) -> None:
+        """Reckon the case's runs anew as of ``act`` and note what is different."""
+        found = case_clocks(case.rules, case.acts, as_of_us=act.recorded_us, calendar=calendar)
+        for key, values in _runs(found):
+            before = case.runs.get(key)
+            if before == values:
+                continue
+            begun = self._begun.setdefault((stream, *key), [])
+            if begun:
+                begun[-1][6] = act.index
+            elif before is not None:
+                self._ended.append((stream, *key, act.index))
+            begun.append([stream, *key, act.index, None, *values])
+            case.runs[key] = values
+
+    def write(self, connection: Connection) -> None:
+        """End the versions of former chunks that ended, and add those that began."""
+        write_rows(
+            connection,
+            "UPDATE clock_runs AS c SET to_index = u.to_index FROM unnest(%s::text[], %s::text[], %s::text[],"
+            " %s::text[], %s::bigint[], %s::bigint[]) AS u (stream, clock, branch, step, number, to_index)"
+            " WHERE (c.stream, c.clock, c.branch, c.step, c.number)"
+            " = (u.stream, u.clock, u.branch, u.step, u.number) AND c.to_index IS NULL",
+            self._ended,
+        )
+        rows = [row for begun in self._begun.values() for row in begun]
+        copy_rows(connection, "clock_runs", f"{_KEY} from_index to_index {_VALUES}", rows)
+
+
+def _calendar(connection: Connection, before: int) -> Calendar:
+    """The shipped schedules, and those that the log holds before that leaf."""
+    of_log = connection.execute(
+        "SELECT data::text FROM registry_versions WHERE kind = 'calendar' AND NOT proposal AND leaf_index < %s"
+        " ORDER BY leaf_index",
+        (before,),
+    ).fetchall()
+    if not of_log:
+        return china_mainland()
+    schedules = Calendar.from_json(orjson.loads(data) for (data,) in of_log).schedules
+    return Calendar([*china_mainland().schedules, *schedules])
+
+
+def _load(connection: Connection, registry: Registry, streams: list[str], before: int) -> dict[str, _Case]:
+    """The cases with their acts before that leaf, and their runs as they are written."""
+    rules: dict[str, ItemRules] = {}
+    cases: dict[str, _Case] = {}
+    for stream, version in connection.execute(
+        "SELECT stream, item_version FROM approvals WHERE stream = ANY(%s) ORDER BY stream", (streams,)
+    ):
+        if version not in rules:
+            rules[version] = parse_item(registry.item_versions[StatementId(bytes.fromhex(version))].data)
+        cases[stream] = _Case(rules[version], [], {})
+    for stream, seq, type_, data, at_us, recorded_us in connection.execute(
+        "SELECT stream, seq, type, data::text, at_us, recorded_us FROM approval_acts"
+        " WHERE stream = ANY(%s) AND leaf_index < %s ORDER BY stream, leaf_index",
+        (streams, before),
+    ):
+        act = TimedAct(seq=seq, type=type_, data=orjson.loads(data), claimed_us=at_us, recorded_us=recorded_us)
+        cases[stream].acts.append(act)
+    columns = f"{_KEY} {_VALUES}".replace(" ", ", ")
+    query = f"SELECT {columns} FROM clock_runs WHERE stream = ANY(%s) AND to_index IS NULL"  # noqa: S608 constants
+    for row in connection.execute(query.encode(), (streams,)):
+        cases[row[0]].runs[row[1:5]] = row[5:]
+    return cases
+
+
+def _runs(found: CaseClocks) -> Iterable[tuple[tuple[Any, ...], tuple[Any, ...]]]:
+    for run in found.runs:
+        open_pause = run.stopped is None and any(held.pause.end is None for held in run.held)
+        yield (
+            (run.clock, run.branch or "", run.step or "", run.number),
+            (
+                str(run.spec.unit),
+                run.limit,
+                run.extension,
+                _us(run.started),
+                None if run.stopped is None else _us(run.stopped),
+                open_pause,
+                None if run.last_instant is None else _us(run.last_instant),
+                None if run.due.known else _bound_us(run.due, run.spec),
+            ),
+        )
+
+
+def _bound_us(due: Due, spec: ClockSpec) -> int:
+    return _us(last_instant_of(Due(due.not_before), spec))
+
+
+def _us(moment: datetime) -> int:
+    past = moment - _EPOCH
+    return (past.days * 86_400 + past.seconds) * 1_000_000 + past.microseconds
+
+
+# ── Reads ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def case_runs(connection: Connection, stream: str, *, position: int | None = None) -> list[dict[str, Any]]:
+    """The runs of one case as of ``position`` (None: now), in the order in which they started."""
+    columns = f"clock branch step number from_index {_VALUES}"
+    rows = connection.execute(
+        f"SELECT {columns.replace(' ', ', ')} FROM projections.clock_runs WHERE stream = %(stream)s"  # noqa: S608 constants
+        " AND CASE WHEN %(position)s::bigint IS NULL THEN to_index IS NULL"
+        " ELSE from_index < %(position)s AND (to_index IS NULL OR to_index >= %(position)s) END"
+        " ORDER BY started_us, clock, branch, step, number".encode(),
+        {"stream": stream, "position": position},
+    )
+    return named(rows, columns)
+
+
+def due_list(
+    connection: Connection, *, before_us: int | None = None, clock: str | None = None, limit: int = 50, offset: int = 0
+) -> dict[str, Any]:
+    """``{"n", "runs": [...]}``: running clocks by due instant, the earliest first; those due before ``before_us``.
+
+    Runs whose due date is not yet known come last.
+    """
+    wanted = "FROM projections.clock_runs WHERE to_index IS NULL AND stopped_us IS NULL"
+    wanted += " AND (%(clock)s::text IS NULL OR clock = %(clock)s)"
+    wanted += " AND (%(before)s::bigint IS NULL OR due_us < %(before)s)"
+    values = {"clock": clock, "before": before_us, "limit": limit, "offset": offset}
+    count = connection.execute(f"SELECT count(*) {wanted}".encode(), values).fetchone()
+    assert count is not None
+    columns = f"stream clock branch step number {_VALUES}"
+    rows = connection.execute(
+        f"SELECT {columns.replace(' ', ', ')} {wanted}"
+        " ORDER BY due_us, stream, clock, branch, step, number LIMIT %(limit)s OFFSET %(offset)s".encode(),
+        values,
+    )
+    return {"n": count[0], "runs": named(rows, columns)}
