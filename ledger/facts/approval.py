@@ -24,23 +24,29 @@ Beyond the order:
 
 - The application names the version of the item that is valid on its claimed day; those rules stay the case's.
 - All gaps are told at once: a second time only after papers were supplied.
-- Acceptance with gaps names them and a later day to fill them; they lapse after that day, and nothing is granted
-  while one is open.
+- Acceptance with gaps names them and a later day to fill them, within the item's ``gap_days`` working days; they
+  lapse after that day, and nothing is granted while one is open.
 - A decision waits for every open branch, step and pause. An act in a branch is its unit's.
 - A pause is of the law's eight kinds or one that the item names, and holds clocks that are in place and know it.
 - An extension is of a clock in place, by as much and as often as the item says.
+- An act may say that it was entered late, from paper or after an outage. At any stage another person than the one
+  who entered it may confirm it, once: from then on its claimed time counts (``case_clocks``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from enum import StrEnum
 from typing import Any, Final
 
-from ledger.errors import Refused
-from ledger.facts.case_clocks import ItemClock, ItemRules, day_at, parse_item
+from ledger.errors import NotAllowed, Refused
+from ledger.facts.calendar import CalendarUnknown
+from ledger.facts.case_clocks import ItemClock, ItemRules, day_at, last_fill_day, parse_item
 from ledger.facts.registry import Registry
+from ledger.facts.types import verb_of
+from ledger.facts.upcasts import current
 from ledger.statement import Statement, StatementId
 
 
@@ -88,6 +94,17 @@ class Approval:
     pauses: frozenset[tuple[str | None, str]] = frozenset()  # open: (branch, kind)
     extensions: tuple[str, ...] = ()  # clocks extended in this run, one for each time
     outcome: str | None = None
+    late: frozenset[tuple[int, str]] = frozenset()  # late entries not confirmed yet: (seq, person who entered it)
+
+    @property
+    def on_the_spot(self) -> bool:
+        """Whether the window itself decides."""
+        return self.rules.on_the_spot
+
+    def unit_of(self, act: Statement) -> str | None:
+        """The unit whose act this is: the item's. None inside a branch, where ``check`` asks for the branch's."""
+        inside = "branch" in act.data and verb_of(act.type) != "branch_opened"
+        return None if inside else self.rules.unit
 
     @property
     def acceptor(self) -> str | None:
@@ -141,11 +158,11 @@ TABLE: Final[Mapping[str, tuple[frozenset[Stage], Stage | None]]] = {
         Stage.CLOSED,
     ),
     "reopened": (frozenset({Stage.CLOSED}), None),
+    "late_entry_confirmed": (frozenset(Stage), None),
 }
-
-
-def _verb(act: Statement) -> str:
-    return act.type.removeprefix("approval.").removesuffix(".v1")
+LATE: Final = frozenset({"paper", "outage"})
+# Where no schedule says which days are worked, so many days for each working day are certainly too many.
+_DAYS_PER_WORKING_DAY: Final = 3
 
 
 def _words(name: str) -> str:
@@ -156,7 +173,8 @@ def possible(state: Approval | None) -> list[str]:
     """The acts whose turn it may be now, by name; what each must hold is for ``FOLD.check``."""
     if state is None:
         return ["applied"]
-    return [verb for verb, (stages, _) in TABLE.items() if state.stage in stages]
+    in_turn = [verb for verb, (stages, _) in TABLE.items() if state.stage in stages]
+    return in_turn if state.late else [verb for verb in in_turn if verb != "late_entry_confirmed"]
 
 
 def _out_of_order(state: Approval | None, verb: str) -> Refused:
@@ -174,7 +192,10 @@ class _ApprovalFold:
 
     def check(self, state: Approval | None, act: Statement, registry: Registry) -> None:
         """Refuse ``act`` when the case, or the catalogue, forbids it."""
-        verb, data = _verb(act), act.data
+        act = current(act)
+        verb, data = verb_of(act.type), act.data
+        if data.get("late", "paper") not in LATE:
+            raise Refused(f"{data['late']} is no reason for a late entry", code="late", mend="name paper or outage")
         if state is None and verb == "applied":
             _check_application(act, registry)
             return
@@ -189,12 +210,7 @@ class _ApprovalFold:
                 _check_names(data["papers"], "papers")
             case "accepted_with_gaps":
                 _check_names(data["gaps"], "gaps")
-                if data["fill_by"] <= day_at(act.at_us).isoformat():
-                    raise Refused(
-                        f"the day to fill the gaps, {data['fill_by']}, is not after the day of acceptance",
-                        code="fill-by",
-                        mend="name a later day",
-                    )
+                _check_fill_by(state, act, registry)
             case "gap_filled":
                 if data["gap"] not in state.gaps:
                     raise Refused(
@@ -236,10 +252,14 @@ class _ApprovalFold:
                 _check_extension(state, data)
             case "decided":
                 _check_decision(state, data["outcome"])
+            case "late_entry_confirmed":
+                _check_late_entry(state, act, registry)
 
     def apply(self, state: Approval | None, act: Statement, recorded_us: int | None, registry: Registry) -> Approval:
         """The case after a valid ``act``, under the registry as it stood there or at any later position."""
-        verb, data = _verb(act), act.data
+        act = current(act)
+        verb, data = verb_of(act.type), act.data
+        late = frozenset({(act.seq, registry.person_of(act.actor))}) if "late" in data else frozenset()
         if state is None:
             version = registry.item_versions[StatementId(bytes.fromhex(data["item_version"]))]
             return Approval(
@@ -248,8 +268,9 @@ class _ApprovalFold:
                 rules=parse_item(version.data),
                 opener=act.actor,
                 receiver=registry.person_of(act.actor),
+                late=late,
             )
-        state = replace(state, stage=TABLE[verb][1] or state.stage)
+        state = replace(state, stage=TABLE[verb][1] or state.stage, late=state.late | late)
         branch = data.get("branch")
         match verb:
             case "gaps_told":
@@ -303,6 +324,8 @@ class _ApprovalFold:
                     extensions=(),
                     outcome=None,
                 )
+            case "late_entry_confirmed":
+                return replace(state, late=frozenset(entry for entry in state.late if entry[0] != data["seq"]))
         return state
 
 
@@ -335,6 +358,43 @@ def _check_names(names: list[str], what: str) -> None:
     if not names or len(set(names)) != len(names):
         raise Refused(
             f"the {what} are none, or one is named twice", code="names", mend="name each once, and all of them"
+        )
+
+
+def _check_fill_by(state: Approval, act: Statement, registry: Registry) -> None:
+    day, fill_by = day_at(act.at_us), date.fromisoformat(act.data["fill_by"])
+    if fill_by <= day:
+        raise Refused(
+            f"the day to fill the gaps, {fill_by}, is not after the day of acceptance",
+            code="fill-by",
+            mend="name a later day",
+        )
+    try:
+        last = last_fill_day(state.rules, day, registry.calendar().as_known(day)).toordinal()
+    except CalendarUnknown:
+        last = day.toordinal() + _DAYS_PER_WORKING_DAY * state.rules.gap_days
+    if fill_by.toordinal() > last:
+        raise Refused(
+            f"gaps are filled within {state.rules.gap_days} working days, and {fill_by} is later",
+            code="fill-by",
+            mend=f"name a day up to {date.fromordinal(min(last, date.max.toordinal()))}",
+        )
+
+
+def _check_late_entry(state: Approval, act: Statement, registry: Registry) -> None:
+    person = next((person for seq, person in state.late if seq == act.data["seq"]), None)
+    if person is None:
+        waiting = ", ".join(str(seq) for seq, _ in sorted(state.late))
+        raise Refused(
+            f"statement {act.data['seq']} of this case is no late entry that waits for confirmation",
+            code="late-entry",
+            mend=f"late entries that wait: {waiting or 'none'}",
+        )
+    if person == registry.person_of(act.actor):
+        raise NotAllowed(
+            "a second person must confirm a late entry",
+            code="two-persons",
+            mend="have someone confirm it who did not enter it",
         )
 
 

@@ -32,8 +32,9 @@ again as a new run, or the notice of gaps if the case had never been accepted.
 - ``extend``: by at most so many units, at most so often in a run. Without it the clock cannot be extended.
 
 Which time decides: a claimed time within the item's grace (``grace_minutes``, 5 unless given) of the recorded one
-counts as claimed; further off, the recorded time decides and the act is flagged A2. A statement not yet in the
-tree has only its claim. A pause, extension or joint review *recorded* after the due instant never moves it.
+counts as claimed; further off, the recorded time decides and the act is flagged A2. From a second person's
+confirmation on, the claimed time of a late entry decides all the same. A statement not yet in the tree has only its
+claim. A pause, extension or joint review *recorded* after the due instant never moves it, confirmed or not.
 """
 
 from __future__ import annotations
@@ -59,6 +60,8 @@ from ledger.facts.clocks import (
     local_day,
     may_still_move,
 )
+from ledger.facts.types import verb_of
+from ledger.facts.upcasts import current_form
 from ledger.statement import Statement
 
 LEGAL_PAUSES: Final = frozenset(
@@ -76,6 +79,8 @@ _MEMBERS: Final = frozenset({"limit", "unit", "start", "last_instant", "roll", "
 _LONGEST: Final = 3_650  # of any unit: a longer limit is a slip, and would run off the calendar
 _GRACE_MINUTES: Final = 5
 _MAX_GRACE_MINUTES: Final = 24 * 60
+_GAP_DAYS: Final = 15
+_MAX_GAP_DAYS: Final = 366
 _MINUTE_US: Final = 60_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _YEARS: Final = range(2, 9999)  # a local day and its neighbours exist in all of these
@@ -101,9 +106,11 @@ class ItemClock:
 class ItemRules:
     """What an item says about the handling of its cases."""
 
+    unit: str
     on_the_spot: bool
     clocks: Mapping[str, ItemClock]
     grace_us: int
+    gap_days: int  # working days from an acceptance with gaps to the last day on which they may be filled
 
     @property
     def pauses(self) -> frozenset[str]:
@@ -119,13 +126,25 @@ def parse_item(data: Mapping[str, Any]) -> ItemRules:
     grace = data.get("grace_minutes", _GRACE_MINUTES)
     if grace > _MAX_GRACE_MINUTES:
         raise Malformed(f"a grace of {grace} minutes is over a day", code="item-grace")
+    gap_days = data.get("gap_days", _GAP_DAYS)
+    if not 1 <= gap_days <= _MAX_GAP_DAYS:
+        raise Malformed(f"gaps are filled within 1 to {_MAX_GAP_DAYS} working days, not {gap_days}", code="item-gaps")
     clocks = {name: _parse_clock(name, raw) for name, raw in data["clocks"].items()}
     if "joint" in clocks and "statutory" not in clocks:
         raise Malformed("a joint clock stands in the place of a statutory one: give both", code="item-clock")
     on_the_spot = data["handling"] == "on_the_spot"
     if on_the_spot and "promise" in clocks:
         raise Malformed("an item handled on the spot has no promise clock", code="item-clock")
-    return ItemRules(on_the_spot=on_the_spot, clocks=clocks, grace_us=grace * _MINUTE_US)
+    return ItemRules(
+        unit=data["unit"], on_the_spot=on_the_spot, clocks=clocks, grace_us=grace * _MINUTE_US, gap_days=gap_days
+    )
+
+
+def last_fill_day(rules: ItemRules, accepted_on: date, calendar: WorkingDays) -> date:
+    """The last day on which the gaps of a case accepted that day may be filled (CalendarUnknown beyond its end)."""
+    found = due(ClockSpec(rules.gap_days), accepted_on, calendar=calendar).at
+    assert found is not None
+    return found
 
 
 def _parse_clock(name: str, raw: Any) -> ItemClock:
@@ -202,7 +221,7 @@ class TimedAct:
 
     seq: int
     type: str
-    data: Mapping[str, Any]
+    data: dict[str, Any]
     claimed_us: int
     recorded_us: int | None
 
@@ -274,6 +293,7 @@ class BackDated:
     claimed_us: int
     recorded_us: int | None
     off_grace: bool
+    confirmed: bool  # a late entry whose claimed time a second person confirmed
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,10 +322,11 @@ def case_clocks(
     ``acts``: the case's valid acts in ``seq`` order. ``known_on``: the calendar as known on that day, the
     moment's own unless given.
     """
-    fold = _Fold(item, calendar)
-    for act in acts:
-        if act.known_us <= as_of_us:
-            fold.take(act)
+    known = [act for act in acts if act.known_us <= as_of_us]
+    confirmed = frozenset(act.data["seq"] for act in known if verb_of(act.type) == "late_entry_confirmed")
+    fold = _Fold(item, calendar, confirmed)
+    for act in known:
+        fold.take(act)
     view = calendar.as_known(known_on or day_at(as_of_us))
     return CaseClocks(
         runs=tuple(_answer(run, instant_at(as_of_us), view) for run in fold.runs),
@@ -366,9 +387,10 @@ class _Run:
 class _Fold:
     """Reads the acts in order; afterwards ``runs`` holds every run with its pauses, extension and stop."""
 
-    def __init__(self, item: ItemRules, calendar: Calendar) -> None:
+    def __init__(self, item: ItemRules, calendar: Calendar, confirmed: frozenset[int]) -> None:
         self.item = item
         self.calendar = calendar
+        self.confirmed = confirmed
         self.runs: list[_Run] = []
         self.back_dated: list[BackDated] = []
         self.pauses: list[_OpenPause] = []
@@ -380,9 +402,10 @@ class _Fold:
 
     def take(self, act: TimedAct) -> None:
         self._flag(act)
-        when, data = instant_at(act.decides_us(self.item.grace_us)), act.data
+        type_name, data = current_form(act.type, act.data)
+        when = instant_at(self._decides_us(act))
         branch, step = data.get("branch"), data.get("step")
-        match act.type.removeprefix("approval.").removesuffix(".v1"):
+        match verb_of(type_name):
             case "applied":
                 self._receive(when)
                 self._start_by("applied", when)
@@ -429,10 +452,18 @@ class _Fold:
             case "reopened":
                 self._reopen(when)
 
+    def _decides_us(self, act: TimedAct) -> int:
+        # A confirmed claim of a time still to come would be no late entry.
+        if act.seq in self.confirmed and act.claimed_us < act.known_us:
+            return act.claimed_us
+        return act.decides_us(self.item.grace_us)
+
     def _flag(self, act: TimedAct) -> None:
         off_grace = abs(act.known_us - act.claimed_us) > self.item.grace_us
         if off_grace or (self.newest_claim_us is not None and act.claimed_us < self.newest_claim_us):
-            self.back_dated.append(BackDated(act.seq, act.claimed_us, act.recorded_us, off_grace))
+            self.back_dated.append(
+                BackDated(act.seq, act.claimed_us, act.recorded_us, off_grace, act.seq in self.confirmed)
+            )
         self.newest_claim_us = max(act.claimed_us, self.newest_claim_us or act.claimed_us)
 
     # What several acts have in common.

@@ -2,17 +2,21 @@
 
 A policy is the JSON object
 
-    {"vocabulary": 1, "term_days": 10,
+    {"vocabulary": 1, "term_days": 10, "promise_percent": 35,
      "rules": [{"role": "window_clerk", "types": ["ticket.*"], "when": ["own_window"]}, …]}
 
 A statement is allowed when its actor holds the stated role at that position and some rule for the role names
 its type (exactly, or ``prefix.*``) and every predicate of that rule holds. Nothing else allows anything.
-``term_days``: within how many days of the proposal (claimed times) the confirmation must come.
+``term_days``: within how many days of the proposal (claimed times) the confirmation must come. ``promise_percent``
+(optional): how far an item's promise may go, in percent of its statutory limit, unless it has a waiver.
 
 The predicates of vocabulary 1 (parameters are data, meanings never change; a new meaning is a new vocabulary):
 
 ``own_window``    the statement names a window that the actor is appointed to
 ``own_unit``      the statement names the unit that the actor is appointed to
+``case_unit``     the unit that the statement names is that of the case's item; of an act inside a branch of a
+                  parallel review the case itself asks for the branch's unit
+``on_the_spot``   the case is of an item that is handled on the spot
 ``own_source``    actor ``source/X`` appends only to streams of source X
 ``own_key``       the stream is ``key/`` + the actor
 ``two_persons``   confirms a proposal made in the same stream, of the same content, by another person who still
@@ -31,7 +35,17 @@ from ledger.errors import Malformed
 
 VOCABULARY: Final = 1
 PREDICATES: Final = frozenset(
-    {"own_window", "own_unit", "own_source", "own_key", "two_persons", "not_acceptor", "own_case"}
+    {
+        "own_window",
+        "own_unit",
+        "case_unit",
+        "own_source",
+        "own_key",
+        "own_case",
+        "on_the_spot",
+        "not_acceptor",
+        "two_persons",
+    }
 )
 
 
@@ -55,6 +69,7 @@ class Policy:
 
     term_days: int
     rules: Mapping[str, tuple[Rule, ...]]
+    promise_percent: int | None = None
 
     def rules_for(self, role: str, type_name: str) -> tuple[Rule, ...]:
         """The rules of ``role`` that speak of ``type_name``."""
@@ -69,8 +84,9 @@ def _texts(value: Any, what: str) -> tuple[str, ...]:
 
 def parse_policy(raw: Any) -> Policy:
     """The policy in ``raw``, or Malformed with the first thing that is wrong."""
-    if not isinstance(raw, dict) or raw.keys() != {"vocabulary", "term_days", "rules"}:
-        raise Malformed("a policy has vocabulary, term_days and rules", code="policy")
+    needed = {"vocabulary", "term_days", "rules"}
+    if not isinstance(raw, dict) or not needed <= raw.keys() <= needed | {"promise_percent"}:
+        raise Malformed("a policy has vocabulary, term_days, rules and perhaps promise_percent", code="policy")
     if type(raw["vocabulary"]) is not int or raw["vocabulary"] != VOCABULARY:  # true == 1
         raise Malformed(
             f"the policy speaks vocabulary {raw['vocabulary']!r}, this program {VOCABULARY}",
@@ -79,6 +95,9 @@ def parse_policy(raw: Any) -> Policy:
         )
     if type(raw["term_days"]) is not int or raw["term_days"] < 1 or not isinstance(raw["rules"], list):
         raise Malformed("term_days is a whole number from 1, rules a list", code="policy")
+    percent = raw.get("promise_percent", 100)
+    if type(percent) is not int or not 1 <= percent <= 100:
+        raise Malformed("promise_percent is a whole number from 1 to 100", code="policy")
     rules: dict[str, list[Rule]] = {}
     for number, rule in enumerate(raw["rules"], start=1):
         if not isinstance(rule, dict) or not {"role", "types"} <= rule.keys() <= {"role", "types", "when"}:
@@ -97,7 +116,11 @@ def parse_policy(raw: Any) -> Policy:
                 when=when,
             )
         )
-    return Policy(term_days=raw["term_days"], rules={role: tuple(listed) for role, listed in rules.items()})
+    return Policy(
+        term_days=raw["term_days"],
+        rules={role: tuple(listed) for role, listed in rules.items()},
+        promise_percent=raw.get("promise_percent"),
+    )
 
 
 def _rule(role: str, types: str, *when: str) -> dict[str, Any]:
@@ -106,7 +129,7 @@ def _rule(role: str, types: str, *when: str) -> dict[str, Any]:
 
 
 _PEOPLE = "key.{0} staff.{0} policy.{0}"
-_CATALOGUE = "unit.{0} window.{0} item.{0} roster.{0} calendar.{0}"
+_CATALOGUE = "unit.{0} window.{0} item.{0} waiver.{0} roster.{0} calendar.{0}"
 _PROPOSED = "change_proposed.v1"
 
 
@@ -121,6 +144,7 @@ _FACTS: Final = {
     "unit": "registered.v1 changed.v1 closed.v1",
     "window": "opened.v1 changed.v1 closed.v1",
     "item": "published.v1 revised.v1 retired.v1",
+    "waiver": "granted.v1",
     "roster": "set.v1",
     "calendar": "schedule_published.v1",
 }
@@ -129,6 +153,7 @@ _FACTS: Final = {
 FIRST_POLICY: Final[dict[str, Any]] = {
     "vocabulary": VOCABULARY,
     "term_days": 10,
+    "promise_percent": 35,
     "rules": [
         _rule("key_officer", _PEOPLE.format(_PROPOSED)),
         _rule("key_officer", _confirmations(("key", "staff", "policy"), _FACTS), "two_persons"),
@@ -136,7 +161,7 @@ FIRST_POLICY: Final[dict[str, Any]] = {
         _rule("catalogue_admin", _CATALOGUE.format(_PROPOSED)),
         _rule(
             "catalogue_admin",
-            _confirmations(("unit", "window", "item", "roster", "calendar"), _FACTS),
+            _confirmations(("unit", "window", "item", "waiver", "roster", "calendar"), _FACTS),
             "two_persons",
         ),
         _rule("catalogue_admin", "key.rotated.v1", "own_key"),
@@ -149,28 +174,40 @@ FIRST_POLICY: Final[dict[str, Any]] = {
             " approval.branch_opened.v1 approval.withdrawn.v1 approval.delivered.v1 approval.closed.v1",
             "own_window",
         ),
-        _rule("window_clerk", "approval.decided.v1", "own_window", "not_acceptor"),
+        _rule("window_clerk", "approval.decided.v1", "own_window", "on_the_spot"),
         _rule("window_clerk", "key.rotated.v1", "own_key"),
         _rule(
             "reviewer",
-            "approval.step_started.v1 approval.step_finished.v1 approval.branch_finished.v1"
-            " approval.suspended.v1 approval.resumed.v1",
+            "approval.step_started.v1 approval.step_finished.v1 approval.suspended.v1 approval.resumed.v1",
             "own_unit",
+            "case_unit",
         ),
+        _rule("reviewer", "approval.branch_finished.v1", "own_unit", "case_unit", "not_acceptor"),
         _rule("reviewer", "key.rotated.v1", "own_key"),
         _rule(
             "approver",
             "approval.step_started.v1 approval.step_finished.v1 approval.branch_opened.v1"
-            " approval.branch_finished.v1 approval.suspended.v1 approval.resumed.v1 approval.reopened.v1",
+            " approval.suspended.v1 approval.resumed.v1 approval.reopened.v1 approval.late_entry_confirmed.v1",
             "own_unit",
+            "case_unit",
         ),
-        _rule("approver", "approval.decided.v1", "own_unit", "not_acceptor"),
+        _rule("approver", "approval.decided.v1 approval.branch_finished.v1", "own_unit", "case_unit", "not_acceptor"),
         _rule("approver", "key.rotated.v1", "own_key"),
-        _rule("unit_head", "approval.extended.v1 approval.reopened.v1", "own_unit"),
+        _rule(
+            "unit_head",
+            "approval.extended.v1 approval.reopened.v1 approval.late_entry_confirmed.v1",
+            "own_unit",
+            "case_unit",
+        ),
         _rule("unit_head", "key.rotated.v1", "own_key"),
+        _rule("registrar", "attestation.made.v1"),
+        _rule("registrar", "key.rotated.v1", "own_key"),
+        _rule("auditor", "attestation.made.v1"),
+        _rule("auditor", "key.rotated.v1", "own_key"),
         _rule(
             "system_clock",
-            "log.batch.v1 log.voided.v1 approval.deemed_accepted.v1 approval.gaps_lapsed.v1 ticket.expired.v1",
+            "log.batch.v1 log.voided.v1 heads.stated.v1"
+            " approval.deemed_accepted.v1 approval.gaps_lapsed.v1 ticket.expired.v1",
         ),
         _rule("system_clock", "key.rotated.v1", "own_key"),
     ],

@@ -19,8 +19,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from ledger.errors import Malformed, NotAllowed, Refused
-from ledger.facts.calendar import YearSchedule
-from ledger.facts.case_clocks import parse_item
+from ledger.facts.calendar import Calendar, YearSchedule, china_mainland
+from ledger.facts.case_clocks import ItemRules, parse_item
+from ledger.facts.clocks import Unit
 from ledger.facts.policy import Policy, Rule, parse_policy
 from ledger.facts.types import TYPES, check_data, check_value
 from ledger.keys import Thumbprint, check_public_key, check_signature, thumbprint
@@ -31,6 +32,10 @@ LOG_STREAM: Final = "log"
 GENESIS_STREAM: Final = "ledger"
 _DAY_US: Final = 86_400_000_000
 _SKEW_US: Final = 300_000_000  # how far two persons' clocks may stand apart
+# Why an item may not be closed at the window.
+BACK_OFFICE: Final = frozenset(
+    {"site_visit", "collective_discussion", "expert_argument", "hearing", "technical_review"}
+)
 CUSTODIES: Final = frozenset({"actor", "device", "server"})
 
 _OPENING: Final = {
@@ -45,6 +50,11 @@ _CLOSING: Final = {
     "window": "window.closed.v1",
     "item": "item.retired.v1",
 }
+
+
+# What the clock must always be able to do, and what two persons must, or nobody could mend the ledger any more.
+_LOGS_OWN: Final = ("log.batch.v1", "log.voided.v1")
+_MENDING: Final = {"key": "key.added.v1", "staff": "staff.appointed.v1", "policy": "policy.changed.v1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +104,16 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class _Case:
+    """What an act's stream says of itself to the predicates; None where it says nothing."""
+
+    acceptor: str | None
+    opener: str | None
+    unit: str | None
+    on_the_spot: bool | None
+
+
+@dataclass(frozen=True, slots=True)
 class ItemVersion:
     """An item as one statement published or revised it."""
 
@@ -127,6 +147,23 @@ def _same(left: Mapping[str, Any], right: Mapping[str, Any]) -> bool:
     return canonical_json(left) == canonical_json(right)
 
 
+def _appointment(data: Mapping[str, Any]) -> Appointment:
+    windows = frozenset(data.get("windows", ()))
+    return Appointment(data["person"], frozenset(data["roles"]), data.get("unit"), windows)
+
+
+def _promise_within(rules: ItemRules, percent: int) -> bool:
+    """Whether the item's promise is within so many percent of its statutory limit, or has none to be measured by."""
+    promise, statutory = rules.clocks.get("promise"), rules.clocks.get("statutory")
+    if promise is None or statutory is None:
+        return True
+    given, law = promise.spec, statutory.spec
+    if given.unit is Unit.WORKING_DAY and law.unit is not Unit.WORKING_DAY:
+        return False  # so many working days last longer than as many days: nothing follows from the numbers
+    hours = {Unit.HOUR: 1, Unit.CALENDAR_DAY: 24, Unit.WORKING_DAY: 24}
+    return given.limit * hours[given.unit] * 100 <= law.limit * hours[law.unit] * percent
+
+
 @dataclass(slots=True)
 class Registry:
     """The state of all governing streams at one moment."""
@@ -138,7 +175,7 @@ class Registry:
     appointments: dict[str, Appointment] = field(default_factory=dict)
     entries: dict[str, Entry] = field(default_factory=dict)
     proposals: dict[StatementId, Proposal] = field(default_factory=dict)
-    calendars: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
+    schedules: list[YearSchedule] = field(default_factory=list)  # those that the log holds, in its order
     officers: tuple[str, str] = ("", "")
     genesis: Mapping[str, Any] = field(default_factory=dict)
     persons: dict[str, str] = field(default_factory=dict)
@@ -172,10 +209,10 @@ class Registry:
             check_public_key(bytes.fromhex(data[purpose]))
         for officer in (one, two):
             registry._admit(officer["actor"], bytes.fromhex(officer["key"]), officer["custody"], 0)
-            registry._appoint(officer["actor"], officer["person"], frozenset({"key_officer"}))
+            registry._appoint(officer["actor"], officer["person"], "key_officer")
         registry.officers = (one["actor"], two["actor"])
         registry._admit(CLOCK_ACTOR, bytes.fromhex(data["clock_key"]), "server", 0)
-        registry._appoint(CLOCK_ACTOR, CLOCK_ACTOR, frozenset({"system_clock"}))
+        registry._appoint(CLOCK_ACTOR, CLOCK_ACTOR, "system_clock")
         if first.actor != one["actor"] or first.role != "key_officer":
             raise Malformed("entry 0 is signed by the first officer", code="genesis")
         return registry
@@ -203,16 +240,9 @@ class Registry:
             raise Refused("the key is registered already", code="key-known")
         self.keys[kid] = KeyRecord(actor=actor, public=public, custody=custody, added=index, **more)
 
-    def _appoint(
-        self,
-        actor: str,
-        person: str,
-        roles: frozenset[str],
-        unit: str | None = None,
-        windows: frozenset[str] = frozenset(),
-    ) -> None:
+    def _appoint(self, actor: str, person: str, role: str) -> None:
         self.persons[actor] = person
-        self.appointments[actor] = Appointment(person, roles, unit, windows)
+        self.appointments[actor] = Appointment(person, frozenset({role}), None, frozenset())
 
     # ------------------------------------------------------------------------------------------- questions
 
@@ -252,14 +282,30 @@ class Registry:
         versions = reversed(self.items[f"item/{code}"])
         return next((version for version in versions if version.data.get("valid_from", day) <= day), None)
 
+    def calendar(self) -> Calendar:
+        """The working days: the shipped schedules, and after them those that the log holds."""
+        return Calendar([*china_mainland().schedules, *self.schedules])
+
     def active_keys(self, actor: str) -> list[Thumbprint]:
         """The thumbprints under which ``actor`` may sign now."""
         return [Thumbprint(kid) for kid, key in self.keys.items() if key.actor == actor and not key.is_revoked]
 
     # ---------------------------------------------------------------------------------------------- rights
 
-    def check_rights(self, act: Statement, *, acceptor: str | None = None, opener: str | None = None) -> None:
-        """Refuse an act that no rule allows. ``acceptor``/``opener``: of the act's stream, where it has one."""
+    def check_rights(
+        self,
+        act: Statement,
+        *,
+        acceptor: str | None = None,
+        opener: str | None = None,
+        case_unit: str | None = None,
+        on_the_spot: bool | None = None,
+    ) -> None:
+        """Refuse an act that no rule allows.
+
+        ``acceptor`` (person), ``opener`` (actor), ``case_unit``, ``on_the_spot``: of the act's stream, if it says so.
+        """
+        case = _Case(acceptor, opener, case_unit, on_the_spot)
         held = self.appointment_of(act.actor)
         if act.role not in held.roles:
             raise NotAllowed(f"{act.actor} does not hold the role {act.role}", code="role", role=act.role)
@@ -269,7 +315,7 @@ class Registry:
         first: NotAllowed | None = None
         for rule in rules:
             try:
-                self._check_rule(rule, act, held, acceptor, opener)
+                self._check_rule(rule, act, held, case)
             except NotAllowed as refusal:
                 first = first or refusal
             else:
@@ -277,9 +323,7 @@ class Registry:
         assert first is not None
         raise first
 
-    def _check_rule(
-        self, rule: Rule, act: Statement, held: Appointment, acceptor: str | None, opener: str | None
-    ) -> None:
+    def _check_rule(self, rule: Rule, act: Statement, held: Appointment, case: _Case) -> None:
         for predicate in rule.when:
             match predicate:
                 case "own_window":
@@ -288,6 +332,16 @@ class Registry:
                 case "own_unit":
                     if act.unit is None or act.unit != held.unit:
                         raise NotAllowed(f"{act.unit} is not the unit of {act.actor}", code="own-unit")
+                case "case_unit":
+                    if case.unit is not None and act.unit != case.unit:
+                        raise NotAllowed(f"the case is {case.unit}'s, not {act.unit}'s", code="case-unit")
+                case "on_the_spot":
+                    if case.on_the_spot is False:
+                        raise NotAllowed(
+                            "a promise case is not decided at the window",
+                            code="on-the-spot",
+                            mend="have the unit's approver decide it",
+                        )
                 case "own_source":
                     source = act.actor.removeprefix("source/")
                     if act.actor == source or act.stream.split("/")[1:2] != [source]:
@@ -296,10 +350,10 @@ class Registry:
                     if act.stream != f"key/{act.actor}":
                         raise NotAllowed(f"{act.stream} is not the key stream of {act.actor}", code="own-key")
                 case "not_acceptor":
-                    if acceptor is not None and acceptor == held.person:
+                    if case.acceptor is not None and case.acceptor == held.person:
                         raise NotAllowed("whoever accepted the case does not decide it", code="not-acceptor")
                 case "own_case":
-                    if opener is not None and opener != act.actor:
+                    if case.opener is not None and case.opener != act.actor:
                         raise NotAllowed("the case was opened by another", code="own-case")
                 case "two_persons":
                     self._check_confirmation(act, held)
@@ -313,7 +367,9 @@ class Registry:
         if proposal.change != act.type or not _same(proposal.content, content) or proposal.sd != act.sd:
             raise NotAllowed("what is confirmed is not what was proposed", code="proposal-content")
         if proposal.person == held.person:
-            raise NotAllowed("a second person must confirm", code="two-persons")
+            raise NotAllowed(
+                "a second person must confirm", code="two-persons", mend="have another holder of the role confirm it"
+            )
         proposer = self.appointments.get(proposal.actor)
         if proposer is None or proposal.role not in proposer.roles:
             raise NotAllowed(
@@ -363,25 +419,92 @@ class Registry:
             case "key":
                 self._check_key(act, change, data)
             case "policy":
-                parse_policy(data["policy"])
+                self._check_quorum(policy=parse_policy(data["policy"]))
             case "item" if "clocks" in data:
-                parse_item(data)
+                self._check_item(act.stream.partition("/")[2], data)
+            case "waiver":
+                if not 1 <= data["percent"] <= 100:
+                    raise Refused("a promise is at most as long as the law's limit", code="promise-limit")
             case "calendar":
                 YearSchedule.from_json(data)
-            case "staff" if "person" in data:
-                person = self.persons.get(act.stream, data["person"])
-                if person != data["person"]:
-                    raise Refused(
-                        f"{act.stream} stands for one person for ever, and that is another",
-                        code="actor-person",
-                        mend="appoint the person under an id of their own",
-                    )
+            case "staff":
+                self._check_staff(act.stream, data)
+
+    def _check_staff(self, actor: str, data: Mapping[str, Any]) -> None:
+        if "person" in data and self.persons.get(actor, data["person"]) != data["person"]:
+            raise Refused(
+                f"{actor} stands for one person for ever, and that is another",
+                code="actor-person",
+                mend="appoint the person under an id of their own",
+            )
+        if actor in self.appointments:
+            others = {name: held for name, held in self.appointments.items() if name != actor}
+            if "person" in data:
+                others[actor] = _appointment(data)
+            self._check_quorum(appointments=others)
+
+    def _check_item(self, code: str, data: Mapping[str, Any]) -> None:
+        rules, reasons = parse_item(data), data.get("back_office", [])
+        if unknown := sorted(set(reasons) - BACK_OFFICE):
+            raise Refused(
+                f"{', '.join(unknown)} is no reason for the back office",
+                code="back-office",
+                mend=f"reasons: {', '.join(sorted(BACK_OFFICE))}",
+            )
+        if rules.on_the_spot and reasons:
+            raise Refused(
+                f"what needs {reasons[0]} is not handled on the spot",
+                code="back-office",
+                mend="publish it as a promise item, or leave the reasons out",
+            )
+        percent = self.policy.promise_percent
+        waiver = self.entries.get(f"waiver/{code}")
+        if percent is not None and waiver is not None:
+            percent = max(percent, waiver.data["percent"])
+        if percent is not None and not _promise_within(rules, percent):
+            raise Refused(
+                f"the promise is longer than {percent} % of the statutory limit",
+                code="promise-limit",
+                mend="promise a shorter time, in the same unit, or have a longer one waived first: waiver.granted.v1",
+                percent=percent,
+            )
+
+    def _check_quorum(self, **after: Any) -> None:
+        """Refuse a change after which nobody could mend the ledger, or its clock could not open a batch."""
+        keys, appointments = after.get("keys", self.keys), after.get("appointments", self.appointments)
+        policy: Policy = after.get("policy", self.policy)
+        signers = {key.actor for key in keys.values() if not key.is_revoked}
+
+        def may(type_name: str) -> set[str]:
+            return {
+                held.person
+                for actor, held in appointments.items()
+                if actor in signers and any(policy.rules_for(role, type_name) for role in held.roles)
+            }
+
+        if CLOCK_ACTOR not in signers or not all(
+            any(not rule.when for rule in policy.rules_for("system_clock", name)) for name in _LOGS_OWN
+        ):
+            raise Refused(
+                "after this the ledger's clock could place nothing any more",
+                code="clock",
+                mend="give the clock another key first, and leave it its rights",
+            )
+        for kind, fact in _MENDING.items():
+            proposers, confirmers = may(f"{kind}.change_proposed.v1"), may(fact)
+            if not proposers or not confirmers or len(proposers | confirmers) < 2:
+                raise Refused(
+                    f"after this no two persons could propose and confirm {fact}",
+                    code="quorum",
+                    mend="give another person a key and the role first",
+                )
 
     def _check_key(self, act: Statement, change: str, data: Mapping[str, Any]) -> None:
         if change == "key.revoked.v1":
             record = self.keys.get(bytes.fromhex(data["kid"]))
             if record is None or record.is_revoked or act.stream != f"key/{record.actor}":
                 raise Refused("there is no such key to revoke in this stream", code="key-unknown")
+            self._check_quorum(keys={kid: key for kid, key in self.keys.items() if key is not record})
             first = data.get("suspect_from")
             if "suspect_to" in data and (first is None or first > data["suspect_to"]):
                 raise Refused("a suspect range runs from suspect_from to suspect_to", code="key-suspect")
@@ -430,20 +553,15 @@ class Registry:
         elif kind == "policy":
             self.policy = parse_policy(data["policy"])
         elif kind == "calendar":
-            self.calendars.setdefault(act.stream, []).append(data)
+            self.schedules.append(YearSchedule.from_json(data))
         elif kind in _CLOSING and act.type == _CLOSING[kind]:
             self.entries[act.stream] = replace(self.entries[act.stream], closed=True)
             self.appointments.pop(act.stream, None)
         elif kind != GENESIS_STREAM:
             self.entries[act.stream] = Entry(data=data, closed=False)
             if kind == "staff":
-                self._appoint(
-                    act.stream,
-                    data["person"],
-                    frozenset(data["roles"]),
-                    data.get("unit"),
-                    frozenset(data.get("windows", ())),
-                )
+                self.persons[act.stream] = data["person"]
+                self.appointments[act.stream] = _appointment(data)
             elif kind == "item":
                 version = self.item_versions[act.id] = ItemVersion(act.id, data)
                 if act.type == _OPENING[kind]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import Any, Final, Protocol
 
 from ledger.errors import Malformed, Refused
-from ledger.facts import approval, ticket
+from ledger.facts import approval, attested, ticket
 from ledger.facts.registry import Registry
 from ledger.facts.types import TYPES, check_data, type_named
 from ledger.statement import Statement
@@ -47,6 +47,8 @@ FOLDS: Final[dict[str, Fold]] = {
     "approval": approval.FOLD,
     "ticket": ticket.FOLD,
     "imported": _Imported(),
+    "heads": attested.HEADS,
+    "attestation": attested.ATTESTATIONS,
 }
 
 
@@ -62,7 +64,14 @@ def check_act(registry: Registry, act: Statement, state: Any) -> None:
     if act.kind != declared.stream_kind:
         raise Malformed(f"{act.type} does not belong in {act.stream}", code="stream-kind")
     check_data(declared, act.data, len(act.sd))
-    registry.check_rights(act, acceptor=getattr(state, "acceptor", None), opener=getattr(state, "opener", None))
+    unit_of = getattr(state, "unit_of", None)
+    registry.check_rights(
+        act,
+        acceptor=getattr(state, "acceptor", None),
+        opener=getattr(state, "opener", None),
+        case_unit=None if unit_of is None else unit_of(act),
+        on_the_spot=getattr(state, "on_the_spot", None),
+    )
     if declared.governs:
         registry.check_state(act)
     fold = FOLDS.get(act.kind)

@@ -19,6 +19,8 @@ from typing import Final
 
 from ledger.errors import Refused
 from ledger.facts.registry import Registry
+from ledger.facts.types import verb_of
+from ledger.facts.upcasts import current
 from ledger.statement import Statement
 
 
@@ -34,12 +36,16 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticket:
-    """The state of one ticket. ``window``: that called it last; ``case``: what it was served for."""
+    """The state of one ticket.
+
+    ``channel``: it was taken through; ``window``: that called it last; ``case``: what it was served for.
+    """
 
     stage: Stage
     number: str
     queue: str
     opener: str
+    channel: str = "counter"
     window: str | None = None
     calls: int = 0
     case: str | None = None
@@ -55,16 +61,12 @@ TABLE: Final[Mapping[str, frozenset[Stage]]] = {
 }
 
 
-def _verb(act: Statement) -> str:
-    return act.type.removeprefix("ticket.").removesuffix(".v1")
-
-
 class _TicketFold:
     """The fold of ``ticket`` streams."""
 
     def check(self, state: Ticket | None, act: Statement, registry: Registry) -> None:
         """Refuse ``act`` when the ticket forbids it."""
-        verb = _verb(act)
+        verb = verb_of(act.type)
         if state is None and verb == "taken":
             return
         if state is None or verb not in TABLE or state.stage not in TABLE[verb]:
@@ -90,9 +92,12 @@ class _TicketFold:
 
     def apply(self, state: Ticket | None, act: Statement, recorded_us: int | None, registry: Registry) -> Ticket:
         """The ticket after a valid ``act``."""
-        data, stage = act.data, Stage(_verb(act))
+        act = current(act)
+        data, stage = act.data, Stage(verb_of(act.type))
         if state is None:
-            return Ticket(stage=stage, number=data["number"], queue=data["queue"], opener=act.actor)
+            return Ticket(
+                stage=stage, number=data["number"], queue=data["queue"], opener=act.actor, channel=data["channel"]
+            )
         if stage is Stage.CALLED:
             return replace(state, stage=stage, window=data["window"], calls=state.calls + 1)
         return replace(state, stage=stage, case=data.get("case", state.case))

@@ -111,7 +111,9 @@ class StatementType:
 TYPES: Final[dict[str, StatementType]] = {}
 
 # Kinds of stream whose statements decide what is valid at the door: keys, people, rules, catalogue, rosters.
-GOVERNING_KINDS: Final = frozenset({"ledger", "key", "staff", "policy", "unit", "window", "item", "roster", "calendar"})
+GOVERNING_KINDS: Final = frozenset(
+    {"ledger", "key", "staff", "policy", "unit", "window", "item", "waiver", "roster", "calendar"}
+)
 
 
 def declare(name: str, /, **fields: str) -> None:
@@ -129,6 +131,11 @@ def declare(name: str, /, **fields: str) -> None:
         parsed[field_name] = Field(kind=words[-1], privacy=privacy, required=not text.endswith("?"))
     assert name not in TYPES, name
     TYPES[name] = StatementType(name=name, stream_kind=kind, fields=parsed, governs=kind in GOVERNING_KINDS)
+
+
+def verb_of(name: str) -> str:
+    """What a type says happened, without its kind and version: ``approval.gaps_told.v1`` → ``gaps_told``."""
+    return name.partition(".")[2].rpartition(".")[0]
 
 
 def type_named(name: str) -> StatementType:
@@ -187,6 +194,9 @@ declare(
 declare("ledger.confirmed.v1", opened="id")
 declare("log.batch.v1", size="count", checkpoint="text?", simulated="bool?")
 declare("log.voided.v1", statement="id", reason="code")
+declare("heads.stated.v1", size="count", count="count", root="id")  # case heads: see ``ledger.tree.heads``
+# In attestation/DIGEST: a document of elsewhere (a foreign COSE statement, say), attached by its SHA-256.
+declare("attestation.made.v1", digest="id", media_type="text", about="code?")
 
 # ---------------------------------------------------------------------- registries, each change by two persons
 
@@ -232,12 +242,15 @@ _ITEM = {
     "clocks": "object",  # clock name → {"limit", "unit", "start", "pauses", …}: see ``case_clocks``
     "grace_minutes": "count?",
     "back_office": "codes?",  # reasons why it may not be closed at the window
+    "gap_days": "count?",  # working days in which gaps are filled after an acceptance with gaps; 15 unless given
     "fee_fen": "fen?",
     "valid_from": "date?",
 }
 declare("item.published.v1", proposal="id", **_ITEM)
 declare("item.revised.v1", proposal="id", **_ITEM)
 declare("item.retired.v1", proposal="id")
+# In waiver/ITEM: how far the item's promise may go, in percent of its statutory limit. A later one replaces it.
+declare("waiver.granted.v1", proposal="id", percent="count", reason="text")
 
 declare("roster.set.v1", proposal="id", window="code", day="date", staff="codes", hours="code?")
 declare(
@@ -252,6 +265,9 @@ declare(
 
 # ---------------------------------------------------------------------- an approval (办件)
 
+# Of an act of a person that was entered afterwards: from ``paper``, or after an ``outage``.
+_LATE: Final = {"late": "code?"}
+
 declare(
     "approval.applied.v1",
     item="code",
@@ -263,31 +279,35 @@ declare(
     subject="sealed text?",
     applicant_band="code?",
     papers="codes?",
+    **_LATE,
 )
-declare("approval.gaps_told.v1", gaps="codes")
-declare("approval.supplied.v1", papers="codes")
-declare("approval.accepted.v1", note="sealed text?")
-declare("approval.accepted_with_gaps.v1", gaps="codes", fill_by="date")
-declare("approval.gap_filled.v1", gap="code")
+declare("approval.gaps_told.v1", gaps="codes", **_LATE)
+declare("approval.supplied.v1", papers="codes", **_LATE)
+declare("approval.accepted.v1", note="sealed text?", **_LATE)
+declare("approval.accepted_with_gaps.v1", gaps="codes", fill_by="date", **_LATE)
+declare("approval.gap_filled.v1", gap="code", **_LATE)
 declare("approval.gaps_lapsed.v1", fill_by="date")
-declare("approval.refused.v1", reason="code?", reasons="sealed text?")
+declare("approval.refused.v1", reason="code?", reasons="sealed text?", **_LATE)
 declare("approval.deemed_accepted.v1", received="date", due="date")
-declare("approval.branch_opened.v1", branch="code", unit="code")
-declare("approval.branch_finished.v1", branch="code", outcome="code")
-declare("approval.step_started.v1", step="code", branch="code?")
-declare("approval.step_finished.v1", step="code", branch="code?", outcome="code?")
-declare("approval.suspended.v1", pause="code", notice="code", clocks="codes?", branch="code?")
-declare("approval.resumed.v1", pause="code", branch="code?")
-declare("approval.extended.v1", clock="code", days="count", reasons="sealed text?", approval="code")
-declare("approval.decided.v1", outcome="code", reasons="sealed text?")
-declare("approval.withdrawn.v1", reason="sealed text?")
-declare("approval.delivered.v1", how="code")
-declare("approval.closed.v1")
-declare("approval.reopened.v1", reason="code")
+declare("approval.branch_opened.v1", branch="code", unit="code", **_LATE)
+declare("approval.branch_finished.v1", branch="code", outcome="code", **_LATE)
+declare("approval.step_started.v1", step="code", branch="code?", **_LATE)
+declare("approval.step_finished.v1", step="code", branch="code?", outcome="code?", **_LATE)
+declare("approval.suspended.v1", pause="code", notice="code", clocks="codes?", branch="code?", **_LATE)
+declare("approval.resumed.v1", pause="code", branch="code?", **_LATE)
+declare("approval.extended.v1", clock="code", days="count", reasons="sealed text?", approval="code", **_LATE)
+declare("approval.decided.v1", outcome="code", reasons="sealed text?", **_LATE)
+declare("approval.withdrawn.v1", reason="sealed text?", **_LATE)
+declare("approval.delivered.v1", how="code", **_LATE)
+declare("approval.closed.v1", **_LATE)
+declare("approval.reopened.v1", reason="code", **_LATE)
+# A second person vouches for the claimed time of the late entry at that place of the case.
+declare("approval.late_entry_confirmed.v1", seq="count")
 
 # ---------------------------------------------------------------------- a ticket (排队号)
 
-declare("ticket.taken.v1", number="code", queue="code", holder="pseudonym code?")
+declare("ticket.taken.v1", number="code", queue="code", holder="pseudonym code?")  # at the counter: see ``upcasts``
+declare("ticket.taken.v2", number="code", queue="code", channel="code", holder="pseudonym code?")
 declare("ticket.called.v1", window="code")
 declare("ticket.served.v1", case="code?")
 declare("ticket.skipped.v1")
@@ -323,5 +343,5 @@ declare(
     events="count",
     added="count",
     flagged="count",
-    header="object?",
+    header="sealed object?",  # what the file says before its cases
 )

@@ -234,7 +234,7 @@ class Hall:
             return {"actor": CLOCK_ACTOR, "role": "system_clock"}
         if verb in ("decided", "reopened"):
             return {"actor": "staff/sun", "role": "approver", "unit": "env"}
-        if verb == "extended":
+        if verb in ("extended", "late_entry_confirmed"):
             return {"actor": "staff/head", "role": "unit_head", "unit": "env"}
         if verb in ("step_started", "step_finished", "suspended", "resumed", "branch_finished"):
             return {"actor": "staff/qian", "role": "reviewer", "unit": "env"}
@@ -272,6 +272,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "decided": {"outcome": "granted"},
     "delivered": {"how": "counter"},
     "reopened": {"reason": "complaint"},
+    "late_entry_confirmed": {"seq": 1},
 }
 
 

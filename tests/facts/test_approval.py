@@ -152,11 +152,7 @@ def test_story_a_promise_case_from_counter_to_closing(hall: Any) -> None:
 
 def test_story_whoever_accepted_a_promise_case_does_not_decide_it(hall: Any) -> None:
     bring(hall, "applied accepted")
-    for how in (
-        {"actor": "staff/chen", "role": "window_clerk", "window": "w1", "unit": None},
-        {"actor": "staff/chen", "role": "approver", "unit": "env"},
-    ):
-        assert refusal(hall, "decided", **how) == "not-acceptor"
+    assert refusal(hall, "decided", actor="staff/chen", role="approver", unit="env") == "not-acceptor"
     hall.on("c", "decided", actor="staff/sun")
 
 
@@ -432,3 +428,57 @@ def test_a_time_outside_every_calendar_is_refused_not_an_accident(hall: Any) -> 
         with pytest.raises(MingjianError) as caught:
             hall.check(hall.about("c", "applied", at=when))
         assert caught.value.code == "instant"
+
+
+# ── Gaps have a last day, and late entries a second person ─────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("at", "fill_by", "allowed"),
+    [
+        ("2024-03-04", "2024-03-04", False),  # not after the day of acceptance
+        ("2024-03-04", "2024-03-25", True),  # the fifteenth working day
+        ("2024-03-04", "2024-03-26", False),
+        ("2024-02-05", "2024-03-01", True),  # over the Spring Festival: 10th to 17th off, the 18th worked for it
+        ("2024-02-05", "2024-03-04", False),
+        ("2031-03-03", "2031-04-17", True),  # no schedule of that year: three days for each working day
+        ("2031-03-03", "2031-04-18", False),
+    ],
+)
+def test_gaps_are_filled_within_fifteen_working_days(hall: Any, at: str, fill_by: str, allowed: bool) -> None:
+    how = {"at": f"{at}T09:00:00+08:00"}
+    hall.on("c", "applied", **how)
+    data = {"gaps": ["map"], "fill_by": fill_by}
+    if allowed:
+        hall.on("c", "accepted_with_gaps", data, **how)
+    else:
+        assert refusal(hall, "accepted_with_gaps", data, **how) == "fill-by"
+
+
+def test_an_item_may_give_fewer_days_to_fill_gaps(hall: Any, items: Any) -> None:
+    hall.publish("quick", items["permit"] | {"gap_days": 3})
+    hall.on("c", "applied", {"item": "quick"})
+    assert refusal(hall, "accepted_with_gaps", {"gaps": ["map"], "fill_by": "2024-03-08"}) == "fill-by"
+    hall.on("c", "accepted_with_gaps", {"gaps": ["map"], "fill_by": "2024-03-07"})
+
+
+def test_a_late_entry_waits_for_one_confirmation_by_another_person(hall: Any) -> None:
+    hall.on("c", "applied", {"late": "paper"})
+    hall.on("c", "accepted", {"late": "outage"}, actor="staff/zhao")
+    state = hall.states["approval/c"]
+    assert sorted(seq for seq, _ in state.late) == [1, 2]
+    assert "late_entry_confirmed" in possible(state)
+    hall.on("c", "late_entry_confirmed", {"seq": 2})
+    assert refusal(hall, "late_entry_confirmed", {"seq": 2}) == "late-entry"
+    # Under whatever role, the person who entered it does not vouch for it.
+    hall.agree(
+        "staff.appointed.v1", "staff/chen-head", hall.staff_content("staff/chen", roles=["unit_head"], unit="env")
+    )
+    hall.add_key("staff/chen-head")
+    assert refusal(hall, "late_entry_confirmed", {"seq": 1}, actor="staff/chen-head") == "two-persons"
+    hall.on("c", "late_entry_confirmed", {"seq": 1})
+    assert "late_entry_confirmed" not in possible(hall.states["approval/c"])
+
+
+def test_a_late_entry_is_of_paper_or_an_outage(hall: Any) -> None:
+    assert refusal(hall, "applied", {"late": "forgot"}) == "late"

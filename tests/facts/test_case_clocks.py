@@ -19,7 +19,7 @@ STATUTORY = {"limit": 20, "extend": {"days": 10, "times": 1}}
 
 
 def item(handling: str = "promise", grace: int | None = None, **clocks: Any) -> dict[str, Any]:
-    data: dict[str, Any] = {"handling": handling, "clocks": clocks}
+    data: dict[str, Any] = {"unit": "env", "handling": handling, "clocks": clocks}
     return data if grace is None else data | {"grace_minutes": grace}
 
 
@@ -532,7 +532,7 @@ def test_the_same_story_gives_the_same_answer(told: list[tuple[Any, ...]], day: 
 )
 def test_an_items_clocks_must_be_sound(bad: dict[str, Any]) -> None:
     with pytest.raises(Malformed):
-        parse_item({"handling": "promise", "clocks": bad})
+        parse_item({"unit": "env", "handling": "promise", "clocks": bad})
 
 
 def test_handling_and_grace_must_be_sound() -> None:

@@ -112,7 +112,7 @@ ROLES = {
 }
 PATHS = ["", "applied", "applied gaps_told", "applied accepted", "applied accepted_with_gaps step_started"]
 TIMES = st.sampled_from(
-    ["2024-03-04T09:00:00+08:00", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "2024-03-30T09:00:00Z"]
+    ["2024-03-04T09:00:00+08:00", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "2024-03-30T09:00:00Z"]
 )
 
 

@@ -22,13 +22,13 @@ MAY = {
         key.rotated staff.appointed staff.changed staff.left policy.changed""",
     "catalogue_admin": """unit.change_proposed window.change_proposed item.change_proposed
         roster.change_proposed calendar.change_proposed unit.registered unit.changed unit.closed
-        window.opened window.changed window.closed item.published item.revised item.retired roster.set
-        calendar.schedule_published key.rotated""",
+        window.opened window.changed window.closed item.published item.revised item.retired
+        waiver.change_proposed waiver.granted roster.set calendar.schedule_published key.rotated""",
     "source_adapter": "imported.case imported.event import.started import.finished key.rotated",
     "window_clerk": CLERK,
     "reviewer": REVIEWER,
-    "approver": REVIEWER + " approval.branch_opened approval.decided approval.reopened",
-    "unit_head": "approval.extended approval.reopened key.rotated",
+    "approver": REVIEWER + " approval.branch_opened approval.decided approval.reopened approval.late_entry_confirmed",
+    "unit_head": "approval.extended approval.reopened approval.late_entry_confirmed key.rotated",
     "system_clock": """log.batch log.voided approval.deemed_accepted approval.gaps_lapsed ticket.expired
         key.rotated""",
     "auditor": "",
@@ -39,7 +39,7 @@ MAY = {
 def test_every_role_may_append_exactly_these_types(role: str) -> None:
     policy = parse_policy(FIRST_POLICY)
     allowed = {name for name in TYPES if policy.rules_for(role, name)}
-    assert allowed == {f"{name}.v1" for name in MAY[role].split()}
+    assert {name.rpartition(".")[0] for name in allowed} == set(MAY[role].split())
 
 
 def test_the_first_policy_speaks_of_no_other_role_and_every_type_has_somebody() -> None:
@@ -162,3 +162,35 @@ def test_a_statement_for_another_log_or_in_the_wrong_stream_is_refused(hall: Any
         with pytest.raises(MingjianError) as caught:
             hall.check(hall.act(type_, stream, data, **how, **changes))
         assert caught.value.code == code
+
+
+# ── What a case asks of who acts on it ─────────────────────────────────────────────────────────────────────
+
+
+def test_the_unit_of_the_case_decides_and_reviews_it_and_no_other(hall: Any) -> None:
+    hall.on("c", "applied")
+    hall.on("c", "accepted")
+    assert code_of(hall, "step_started", actor="staff/fire", unit="fire") == "case-unit"
+    hall.on("c", "branch_opened", {"branch": "fire", "unit": "fire"})
+    hall.on("c", "step_started", {"step": "survey", "branch": "fire"}, actor="staff/fire", unit="fire")
+
+
+def test_a_branch_is_opened_by_the_unit_of_the_case(hall: Any) -> None:
+    hall.appoint("staff/fire-sun", roles=["approver"], unit="fire")
+    hall.add_key("staff/fire-sun")
+    hall.on("c", "applied")
+    hall.on("c", "accepted")
+    other = {"actor": "staff/fire-sun", "role": "approver", "window": None}
+    assert code_of(hall, "branch_opened", unit="fire", **other) == "case-unit"
+    # Inside a branch the person who accepted does not finish it either.
+    hall.on("c", "branch_opened")
+    own = {"actor": "staff/chen", "role": "approver", "unit": "env"}
+    assert code_of(hall, "branch_finished", **own) == "not-acceptor"
+
+
+@pytest.mark.parametrize("percent", [0, 101, True, "35", None, 35.5])
+def test_the_promise_limit_is_a_percentage(percent: Any) -> None:
+    with pytest.raises(Malformed):
+        parse_policy(_rules(promise_percent=percent))
+    assert parse_policy(_rules(promise_percent=35)).promise_percent == 35
+    assert parse_policy(_rules()).promise_percent is None

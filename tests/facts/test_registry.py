@@ -449,3 +449,105 @@ def test_a_source_adapter_appends_to_its_own_source_only(hall: Any, keys: Any) -
 
 def test_next_key_digest_is_of_the_raw_key(keys: Any) -> None:
     assert len(bytes.fromhex(next_key_digest(keys("a").public))) == 32
+
+
+# ── What the catalogue refuses ─────────────────────────────────────────────────────────────────────────────
+
+
+def _item(**changes: Any) -> dict[str, Any]:
+    return {"name": "x", "unit": "env", "centre": "administrative", "handling": "promise", "clocks": {}} | changes
+
+
+def _limits(promise: Any, statutory: Any) -> dict[str, Any]:
+    def clock(of: Any) -> dict[str, Any]:
+        return {"limit": of} if isinstance(of, int) else {"limit": of[0], "unit": of[1]}
+
+    return _item(clocks={"promise": clock(promise), "statutory": clock(statutory)})
+
+
+@pytest.mark.parametrize(
+    ("promise", "statutory", "within"),
+    [
+        (7, 20, True),  # 35 % to the day
+        (8, 20, False),
+        (1, 2, False),
+        ((7, "calendar-day"), 20, True),  # so many days are no longer than as many working days
+        ((8, "hour"), 3, True),
+        ((26, "hour"), 3, False),
+        (1, (20, "calendar-day"), False),  # a working day may last a week: nothing follows from the numbers
+        ((7, "calendar-day"), (20, "calendar-day"), True),
+    ],
+)
+def test_a_promise_is_at_most_35_percent_of_the_statutory_limit(
+    hall: Any, promise: Any, statutory: Any, within: bool
+) -> None:
+    propose = lambda: hall.propose("item.published.v1", "item/x", _limits(promise, statutory))  # noqa: E731
+    if within:
+        propose()
+    else:
+        assert code_of(propose) == "promise-limit"
+
+
+def test_a_waiver_is_of_one_item_and_a_later_one_replaces_it(hall: Any) -> None:
+    def waive(percent: int) -> None:
+        hall.agree("waiver.granted.v1", "waiver/x", {"percent": percent, "reason": "评审"})
+
+    waive(50)
+    hall.agree("item.published.v1", "item/x", _limits(10, 20))
+    assert code_of(lambda: hall.propose("item.published.v1", "item/y", _limits(10, 20))) == "promise-limit"
+    waive(1)
+    assert code_of(lambda: hall.propose("item.revised.v1", "item/x", _limits(10, 20))) == "promise-limit"
+    hall.propose("item.revised.v1", "item/x", _limits(7, 20))  # a waiver never takes away
+    for percent in (0, 101):
+        assert code_of(lambda percent=percent: waive(percent)) == "promise-limit"
+
+
+def test_a_waiver_that_is_only_proposed_waives_nothing(hall: Any) -> None:
+    hall.propose("waiver.granted.v1", "waiver/x", {"percent": 50, "reason": "评审"})
+    assert code_of(lambda: hall.propose("item.published.v1", "item/x", _limits(10, 20))) == "promise-limit"
+
+
+@pytest.mark.parametrize("days", [0, 367])
+def test_gaps_are_filled_within_a_sane_number_of_days(hall: Any, days: int) -> None:
+    assert code_of(lambda: hall.propose("item.published.v1", "item/x", _item(gap_days=days))) == "item-gaps"
+
+
+# ── Nobody is locked out ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("type_", "stream", "content"),
+    [
+        ("policy.changed.v1", "policy", {"policy": {**FIRST_POLICY, "rules": []}}),
+        (
+            "policy.changed.v1",
+            "policy",
+            {
+                "policy": {
+                    **FIRST_POLICY,
+                    "rules": [r for r in FIRST_POLICY["rules"] if "log.batch.v1" not in r["types"]],
+                }
+            },
+        ),
+    ],
+)
+def test_a_policy_under_which_nothing_could_be_mended_or_placed_is_refused(
+    hall: Any, type_: str, stream: str, content: dict[str, Any]
+) -> None:
+    assert code_of(lambda: hall.propose(type_, stream, content)) in ("quorum", "clock")
+
+
+def test_a_third_officer_may_go_as_long_as_two_persons_stay(hall: Any) -> None:
+    # Two actor ids of one person are not two persons.
+    hall.agree("staff.appointed.v1", "staff/lin-too", hall.staff_content("staff/lin", roles=["key_officer"]))
+    hall.add_key("staff/lin-too")
+    kid = next(kid.hex() for kid, key in hall.registry.keys.items() if key.actor == "staff/wu")
+    revoke = lambda: hall.propose("key.revoked.v1", "key/staff/wu", {"kid": kid, "reason": "lost"})  # noqa: E731
+    assert code_of(revoke) == "quorum"
+    hall.appoint("staff/third", roles=["key_officer"])
+    assert code_of(revoke) == "quorum"  # without a key nobody confirms
+    hall.add_key("staff/third")
+    revoke()
+    changed = hall.staff_content("staff/third", roles=["window_clerk"])
+    hall.agree("staff.changed.v1", "staff/third", changed)
+    assert code_of(revoke) == "quorum"
