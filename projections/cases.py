@@ -224,6 +224,7 @@ def _kept(state: Approval) -> dict[str, Any]:
         "steps": _ordered(state.steps),
         "pauses": _ordered(state.pauses),
         "extensions": list(state.extensions),
+        "late": sorted(state.late),
         "outcome": state.outcome,
     }
 
@@ -247,6 +248,7 @@ def _state(stage: str, item: str, rules: ItemRules, kept: dict[str, Any]) -> App
         steps=frozenset((branch, step) for branch, step in kept["steps"]),
         pauses=frozenset((branch, kind) for branch, kind in kept["pauses"]),
         extensions=tuple(kept["extensions"]),
+        late=frozenset((seq, person) for seq, person in kept["late"]),
         outcome=kept["outcome"],
     )
 

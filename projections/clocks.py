@@ -120,18 +120,20 @@ class _Versions:
 
     def move(self, stream: str, case: _Case, act: Act, calendar: Calendar) -> None:
         """Reckon the case's runs anew as of ``act`` and note what is different."""
-        found = case_clocks(case.rules, case.acts, as_of_us=act.recorded_us, calendar=calendar)
-        for key, values in _runs(found):
-            before = case.runs.get(key)
-            if before == values:
+        found = dict(_runs(case_clocks(case.rules, case.acts, as_of_us=act.recorded_us, calendar=calendar)))
+        # A run may be gone: the joint clock takes the statutory one's place.
+        for key in [*found, *(key for key in case.runs if key not in found)]:
+            before, after = case.runs.get(key), found.get(key)
+            if before == after:
                 continue
             begun = self._begun.setdefault((stream, *key), [])
-            if begun:
+            if before is not None and begun:
                 begun[-1][6] = act.index
             elif before is not None:
                 self._ended.append((stream, *key, act.index))
-            begun.append([stream, *key, act.index, None, *values])
-            case.runs[key] = values
+            if after is not None:
+                begun.append([stream, *key, act.index, None, *after])
+        case.runs = found
 
     def write(self, connection: Connection) -> None:
         """End the versions of former chunks that ended, and add those that began."""

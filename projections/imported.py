@@ -49,7 +49,7 @@ CREATE TABLE imported_cases (
     last_us    bigint,
     events     bigint NOT NULL,
     flagged    bigint NOT NULL,                   -- records (the case's and its events') with a strange flag
-    flags      text   COLLATE "C" NOT NULL,       -- the case's own, with a space between
+    flags      text   COLLATE "C" NOT NULL,       -- the case's own, with a space between; future: when recorded
     attributes jsonb  NOT NULL,                   -- public ones, [[name, type, text], …]; of equals the last counts
     PRIMARY KEY (source, case_index)
 );
@@ -112,6 +112,8 @@ class _Case:
     events: int = 0
     flagged: int = 0
     flags: list[str] = field(default_factory=list)
+    known_flags: set[str] = field(default_factory=set)
+    is_strange: bool = False  # its own record is counted in flagged
     attributes: list[Any] = field(default_factory=list)
 
 
@@ -131,18 +133,27 @@ def apply(connection: Connection, chunk: Chunk) -> None:
             source = said.stream.split("/")[1] if "/" in said.stream else ""
             case = cases[said.stream] = _Case(source, act.index, said.stream, is_new=True)
         flags = data.get("flags", [])
-        case.flagged += not INFORMATIONAL.issuperset(flags)
         if said.type == "imported.case.v1":
             case.case_no = data["case_no"] if case.case_no is None else case.case_no
-            case.flags += flags
             case.attributes += data.get("attributes", [])
             for name, kind, text, *_ in data.get("attributes", []):
                 instant = read_instant(text) if kind == "date" and len(name.encode()) <= _MAX_NAME else None
                 if instant is not None:
                     dates[case.source, storable(name), case.index] = instant.us
+                    if name in (START, END) and instant.us > act.recorded_us:
+                        flags = [*flags, Flag.FUTURE]
+            # A later trace of the case is a record of its own; what is added to a trace belongs to its record.
+            strange = not INFORMATIONAL.issuperset(flags)
+            case.flagged += strange and (Flag.CASE_SPLIT in flags or not case.is_strange)
+            case.is_strange = case.is_strange or strange
+            case.flags += [flag for flag in dict.fromkeys(flags) if flag not in case.known_flags]
+            case.known_flags |= {*flags}
         elif said.type == "imported.event.v1":
             at_us = None if _UNTIMED.intersection(flags) else said.at_us
+            if at_us is not None and at_us > act.recorded_us:
+                flags = [*flags, Flag.FUTURE]
             case.events += 1
+            case.flagged += not INFORMATIONAL.issuperset(flags)
             if at_us is not None:
                 case.first_us = at_us if case.first_us is None else min(case.first_us, at_us)
                 case.last_us = at_us if case.last_us is None else max(case.last_us, at_us)
@@ -172,9 +183,21 @@ def apply(connection: Connection, chunk: Chunk) -> None:
 
 def _known(connection: Connection, streams: Sequence[str]) -> dict[str, _Case]:
     rows = connection.execute(
-        "SELECT source, case_index, stream, case_no FROM imported_cases WHERE stream = ANY(%s)", (streams,)
+        "SELECT source, case_index, stream, case_no, flags FROM imported_cases WHERE stream = ANY(%s)", (streams,)
     )
-    return {row[2]: _Case(row[0], row[1], row[2], is_new=False, case_no=row[3]) for row in rows}
+    known = {}
+    for source, index, stream, case_no, text in rows:
+        flags = {*text.split()}
+        known[stream] = _Case(
+            source,
+            index,
+            stream,
+            is_new=False,
+            case_no=case_no,
+            known_flags=flags,
+            is_strange=not INFORMATIONAL.issuperset(flags),
+        )
+    return known
 
 
 def _write_cases(connection: Connection, cases: Sequence[_Case]) -> None:

@@ -26,11 +26,11 @@ from typing import Any, Final, NamedTuple
 import psycopg
 from psycopg import sql
 
-from ledger.errors import Evidence, Unavailable
+from ledger.errors import Evidence, Malformed, Unavailable
 from ledger.facts.registry import Registry
-from ledger.statement import open_statement
+from ledger.statement import Statement, open_statement
 from ledger.store.database import Connection, Database
-from ledger.store.reading import LogReader, check_bytes
+from ledger.store.reading import LogReader, Placed, check_bytes
 from ledger.store.sequencer import read_registry
 from projections import cases, clocks, imported, registries, tickets
 from projections.chunk import Act, Chunk
@@ -63,9 +63,11 @@ _SETUP_LOCK: Final = 4823093174209360
 _REBUILD_LOCK: Final = 4823093174209361
 _SWAP_LOCK: Final = 4823093174209362
 _SLOW_S: Final = 0.5
+_MANY: Final = 2000  # entries folded at once that make the planner's figures wrong
 _LEAST_BATCH: Final = 100
 _EVERYTHING: Final = 2**31
 _SWAP_PATIENCE_S: Final = 60.0
+_LOCK_PATIENCE_S = 5.0
 
 
 class Position(NamedTuple):
@@ -112,7 +114,7 @@ class Projector:
         """Make the tables where there are none, and make them again where another version of the program did."""
         with self._database.use("owner") as connection:
             if self._shape(connection) is None:
-                _make(connection, LIVE)
+                make_tables(connection, LIVE)
                 return
         if self._shape_is_old():
             self.rebuild()
@@ -126,7 +128,10 @@ class Projector:
         """
         self.ensure()
         with self._database.use("owner") as connection:
-            return self._follow(connection, LIVE, stop=stop, batch=batch, progress=progress)
+            folded = self._follow(connection, LIVE, stop=stop, batch=batch, progress=progress)
+            if folded >= _MANY:
+                _analyze(connection, LIVE)
+            return folded
 
     def rebuild(self, progress: Progress | None = None, *, batch: int = BATCH) -> Rebuilt:
         """Make all projections again from the log, beside the present ones, and swap.
@@ -135,16 +140,18 @@ class Projector:
         """
         began = time.monotonic()
         with self._database.connect("owner") as connection:
-            locked = connection.execute("SELECT pg_try_advisory_lock(%s)", (_REBUILD_LOCK,)).fetchone()
-            if locked != (True,):
+            if not take_lock(connection, _REBUILD_LOCK):
                 raise Unavailable("the projections are being rebuilt already", code="rebuilding", mend="wait for it")
-            _drop(connection, SHADOW)
-            _make(connection, SHADOW)
+            make_tables(connection, LIVE)  # where there are none yet, there is something to swap with
+            drop_tables(connection, SHADOW)
+            make_tables(connection, SHADOW)
             events = 0
             until = time.monotonic() + _SWAP_PATIENCE_S
             while True:
                 folded = self._follow(connection, SHADOW, stop=None, batch=batch, progress=progress)
                 events += folded
+                if folded >= _MANY:
+                    _analyze(connection, SHADOW)
                 if self._swap(connection):
                     break
                 if not folded and time.monotonic() > until:
@@ -156,6 +163,10 @@ class Projector:
             connection.execute("SELECT pg_advisory_unlock(%s)", (_REBUILD_LOCK,))
         seconds = time.monotonic() - began
         return Rebuilt(events=events, seconds=seconds, digest=self.digest())
+
+    def fold_to(self, connection: Connection, schema: str, position: int) -> None:
+        """Fold the log into the tables of ``schema`` (from :func:`make_tables`) up to exactly ``position``."""
+        self._follow(connection, schema, end=position)
 
     def digest(self) -> str:
         """SHA-256 over the content of all tables, hex: a line ``TABLE (COLUMNS) SHA-256-OF-ROWS`` each, by name.
@@ -199,9 +210,10 @@ class Projector:
         connection: Connection,
         schema: str,
         *,
-        stop: threading.Event | None,
-        batch: int,
-        progress: Progress | None,
+        stop: threading.Event | None = None,
+        batch: int = BATCH,
+        progress: Progress | None = None,
+        end: int | None = None,
     ) -> int:
         folded = 0
         while stop is None or not stop.is_set():
@@ -215,10 +227,10 @@ class Projector:
                     position=position,
                     size=size,
                 )
-            if position == size:
+            if position == (size if end is None else end):
                 break
             began = time.monotonic()
-            after = min(position + batch, size)
+            after = min(position + batch, size if end is None else end)
             if self._fold(connection, schema, position, after, size):
                 folded += after - position
                 if progress is not None:
@@ -252,9 +264,7 @@ class Projector:
         recorded_us = self._reader.recorded_us([start])[start]
         acts: list[Act] = []
         for each in placed:
-            said = open_statement(each.entry)
-            if said.id != each.id:
-                check_bytes(each)
+            said = _open(each)
             if said.type == "log.voided.v1" and acts and said.data["statement"] == acts[-1].said.id.hex():
                 acts.pop()
             if said.type == "log.batch.v1" and each.index < stop:
@@ -286,6 +296,18 @@ class Projector:
         return True
 
 
+def _open(placed: Placed) -> Statement:
+    """The statement of an entry, whose bytes must be those of its leaf (else Evidence, not the bytes' own fault)."""
+    try:
+        said = open_statement(placed.entry)
+    except Malformed:
+        check_bytes(placed)
+        raise
+    if said.id != placed.id:
+        check_bytes(placed)
+    return said
+
+
 def _once(read: Callable[[], Registry]) -> Callable[[], Registry]:
     found: list[Registry] = []
 
@@ -303,7 +325,7 @@ def _position(connection: Connection, schema: str) -> int:
     return int(row[0])
 
 
-def _make(connection: Connection, schema: str) -> None:
+def make_tables(connection: Connection, schema: str) -> None:
     """The schema with all its tables, empty; nothing when another process was faster."""
     name = sql.Identifier(schema)
     with connection.transaction():
@@ -319,8 +341,25 @@ def _make(connection: Connection, schema: str) -> None:
         connection.execute(sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO mingjian_reader").format(name))
 
 
-def _drop(connection: Connection, schema: str) -> None:
+def take_lock(connection: Connection, lock: int) -> bool:
+    """Hold ``lock`` for the session; False when another holds it. One that was killed lets go after a moment only."""
+    until = time.monotonic() + _LOCK_PATIENCE_S
+    while connection.execute("SELECT pg_try_advisory_lock(%s)", (lock,)).fetchone() != (True,):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def drop_tables(connection: Connection, schema: str) -> None:
+    """The schema with all its tables, gone."""
     connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema)))
+
+
+def _analyze(connection: Connection, schema: str) -> None:
+    """Count anew: with the figures of an empty table the planner reads a full one row by row."""
+    for table in TABLES:
+        connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(schema, table)))
 
 
 def _drop_replaced(connection: Connection) -> None:
@@ -332,6 +371,6 @@ def _drop_replaced(connection: Connection) -> None:
         try:
             with connection.transaction():
                 connection.execute("SET LOCAL lock_timeout = '200ms'")
-                _drop(connection, schema)
+                drop_tables(connection, schema)
         except psycopg.errors.LockNotAvailable:
             continue

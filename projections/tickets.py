@@ -20,6 +20,7 @@ CREATE TABLE tickets (
     stage       text   COLLATE "C" NOT NULL,
     number      text   COLLATE "C" NOT NULL,
     queue       text   COLLATE "C" NOT NULL,
+    channel     text   COLLATE "C" NOT NULL,      -- through which it was taken
     opener      text   COLLATE "C" NOT NULL,
     win         text   COLLATE "C",               -- the window that called it last
     calls       bigint NOT NULL,
@@ -46,7 +47,7 @@ CREATE INDEX ON ticket_open (stream) WHERE to_index IS NULL;
 TABLES: Final = {"tickets": "stream", "ticket_open": "stream, from_index"}
 
 _COLUMNS: Final = (
-    "stream stage number queue opener win calls served_case first_index last_index taken_us called_us ended_us"
+    "stream stage number queue channel opener win calls served_case first_index last_index taken_us called_us ended_us"
 )
 _OVER: Final = frozenset({Stage.SERVED, Stage.EXPIRED})
 
@@ -88,6 +89,7 @@ def apply(connection: Connection, chunk: Chunk) -> None:
             "stage": str(after.stage),
             "number": after.number,
             "queue": after.queue,
+            "channel": after.channel,
             "opener": after.opener,
             "win": after.window,
             "calls": after.calls,
@@ -102,7 +104,8 @@ def apply(connection: Connection, chunk: Chunk) -> None:
     write_rows(
         connection,
         "INSERT INTO tickets SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[],"
-        " %s::text[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])"
+        " %s::text[], %s::text[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],"
+        " %s::bigint[])"
         " ON CONFLICT (stream) DO UPDATE SET stage = excluded.stage, win = excluded.win, calls = excluded.calls,"
         " served_case = excluded.served_case, last_index = excluded.last_index, called_us = excluded.called_us,"
         " ended_us = excluded.ended_us",
@@ -116,6 +119,7 @@ def _ticket(row: dict[str, Any]) -> Ticket:
         stage=Stage(row["stage"]),
         number=row["number"],
         queue=row["queue"],
+        channel=row["channel"],
         opener=row["opener"],
         window=row["win"],
         calls=row["calls"],

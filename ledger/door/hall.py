@@ -11,15 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from ledger.disclosure import pseudonym
 from ledger.door.door import Door, Outcome, Wish
 from ledger.door.keyring import Keyring
-from ledger.door.stated import content_digest, request_key
-from ledger.errors import Conflict, NotFound
+from ledger.errors import Conflict, Evidence, NotFound
 from ledger.facts.policy import FIRST_POLICY
 from ledger.facts.registry import Registry, possession_message
 from ledger.keys import SigningKey
@@ -28,13 +27,15 @@ from ledger.store.database import Database
 from ledger.store.embedded import embedded_server
 from ledger.store.published import Publisher
 from ledger.store.reading import Head, LogReader
-from ledger.store.recorder import seal_of
+from ledger.store.recorder import content_digest, request_key, seal_of
 from ledger.store.sequencer import Sequencer, make_partition, now_us
+from ledger.store.sweep import Findings, Sweep, sweeping
 from ledger.store.vault import Vault
 from ledger.tree.merkle import EMPTY_ROOT, Frontier
 from ledger.tree.note import Signer, sign_note
 
 PROMISE_S: Final = 60
+GENESIS_SIZE: Final = 2
 DEFAULT_NAME: Final = "mingjian.local/hall"
 
 
@@ -51,6 +52,7 @@ class Hall:
     publisher: Publisher
     origin: str
     registry: Registry
+    findings: Findings = field(default_factory=Findings)
 
     def sequencer(self, *, clock: Callable[[], int] = now_us) -> Sequencer:
         """A sequencer that publishes what it commits; it leads when nobody else does."""
@@ -65,13 +67,45 @@ class Hall:
 
     @contextmanager
     def sequencing(self, *, heartbeat_s: float | None = None) -> Iterator[None]:
-        """While this lasts, statements are placed: by a thread here, unless another process leads."""
+        """While this lasts, statements are placed: by a thread here, unless another process leads.
+
+        Evidence that ends the thread stands in ``findings``.
+        """
         self.publisher.check_start()
         stop = threading.Event()
         sequencer = self.sequencer()
         # What a former leader committed but did not publish is published now, by the ordinary path.
         self.publisher.publish(self.reader.head())
-        thread = threading.Thread(target=sequencer.run, args=(stop,), kwargs={"heartbeat_s": heartbeat_s}, daemon=True)
+
+        def run() -> None:
+            try:
+                sequencer.run(stop, heartbeat_s=heartbeat_s)
+            except Evidence as error:
+                self.findings.add(error, lasting=True)
+
+        thread = threading.Thread(target=run, name="sequencer", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(timeout=30)
+
+    def sweep(self) -> Sweep:
+        """A sweep of table, tree, tiles and published files that goes on where the last one in this folder stopped."""
+        return Sweep(self.database, self.publisher, secret=self.keyring.secret("door"), memory=self.data / "sweep.json")
+
+    @contextmanager
+    def sweeping(self, *, pause_s: float = 3.0, rest_s: float = 3600.0) -> Iterator[None]:
+        """While this lasts, a thread sweeps at low duty; what it finds stands in ``findings``."""
+        stop = threading.Event()
+        thread = threading.Thread(
+            target=sweeping,
+            args=(self.sweep(), self.findings, stop),
+            kwargs={"pause_s": pause_s, "rest_s": rest_s},
+            name="sweep",
+            daemon=True,
+        )
         thread.start()
         try:
             yield
@@ -175,6 +209,7 @@ def create_ledger(data: Path, *, name: str = DEFAULT_NAME, clock: Callable[[], i
                     code="ledger-exists",
                     mend="use it, or choose another folder",
                 )
+        _check_not_emptied(data)
         keyring.make()
         first, second = keyring.make_actor("officer/1"), keyring.make_actor("officer/2")
         secret = keyring.secret("names")
@@ -222,10 +257,33 @@ def create_ledger(data: Path, *, name: str = DEFAULT_NAME, clock: Callable[[], i
         )
         entry1 = open_statement(sign_statement(confirmation, second))
         registry.confirm_opening(entry1)
-        _write_genesis(database, [entry0, entry1], keyring.secret("door"), clock())
+        frontier = Frontier()
+        frontier.extend([entry0.id, entry1.id])
         reader = LogReader(database)
-        Publisher(data, origin=registry.origin, log_key=keyring.own("log"), reader=reader).publish(reader.head())
+        publisher = Publisher(data, origin=registry.origin, log_key=keyring.own("log"), reader=reader)
+        # Remembered before it is: dying in between leaves a folder in which this may be done again; dying after it
+        # leaves a ledger, which publishes at its next start. The other way round it could never prove its start.
+        publisher.remember(Head(frontier.size, frontier.root(), clock()))
+        _write_genesis(database, [entry0, entry1], frontier, keyring.secret("door"), clock())
+        publisher.publish(reader.head())
     return registry.origin
+
+
+def _check_not_emptied(data: Path) -> None:
+    """An empty database in a folder that remembers more than an opening is the oldest way to go back."""
+    try:
+        size = int((data / "head").read_bytes().split(b"\n")[1])
+    except (FileNotFoundError, IndexError, ValueError):
+        return
+    # What was published was committed before; what is only remembered may be an opening that was cut off.
+    if size > GENESIS_SIZE or (data / "published" / "checkpoint").exists():
+        raise Evidence(
+            f"the database is empty, but {data / 'head'} remembers {size} entries",
+            code="rolled-back",
+            mend="restore the database, or name its own in MINGJIAN_DATABASE_URL; a new ledger needs a new folder",
+            size=0,
+            signed=size,
+        )
 
 
 def _officer(actor: str, key: SigningKey, secret: bytes) -> dict[str, str]:
@@ -237,10 +295,8 @@ def _officer(actor: str, key: SigningKey, secret: bytes) -> dict[str, str]:
     }
 
 
-def _write_genesis(database: Database, entries: Sequence[Any], secret: bytes, time_us: int) -> None:
+def _write_genesis(database: Database, entries: Sequence[Any], frontier: Frontier, secret: bytes, time_us: int) -> None:
     """Entries 0 and 1, their leaves and the first head, in one transaction; batches begin after them."""
-    frontier = Frontier()
-    frontier.extend([entry.id for entry in entries])
     with database.connect("sequencer") as connection, connection.transaction():
         make_partition(connection, 0)
         for index, act in enumerate(entries):
@@ -285,7 +341,11 @@ def open_ledger(data: Path) -> Iterator[Hall]:
                 names_secret=keyring.secret("names"),
             )
             reader = LogReader(database)
-            reader.head()
+            try:
+                reader.head()
+            except NotFound:
+                _check_not_emptied(data)
+                raise
             _, registry = door.registry()
             yield Hall(
                 data=data,

@@ -11,6 +11,8 @@ Files are made 0600 in a folder 0700 and never overwritten. A key made elsewhere
 from __future__ import annotations
 
 import os
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from ledger.errors import NotFound, Unavailable
@@ -34,14 +36,24 @@ class Keyring:
 
     def _create(self, name: str, content: bytes) -> None:
         path = self.folder / name
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
+        if path.exists():
             return
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        # Written aside and linked: whoever dies here leaves a whole key or none, and the first of two wins.
+        descriptor, aside = tempfile.mkstemp(prefix=".new-", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            with suppress(FileExistsError):
+                path.hardlink_to(aside)
+        finally:
+            Path(aside).unlink()
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     def _read(self, name: str) -> bytes:
         path = self.folder / name

@@ -6,7 +6,6 @@ bytes on their way in, never the other way round; the aggregate is an immutable 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +15,9 @@ from eventsourcing.persistence import JSONTranscoder, Mapper, StoredEvent
 from ledger.facts.registry import Registry
 from ledger.facts.streams import FOLDS
 from ledger.keys import SigningKey
-from ledger.statement import Draft, Statement, StatementId, canonical_json, open_statement, sign_statement, statement_id
-from ledger.store.recorder import VOIDED, SignedEvent
+from ledger.statement import Draft, Statement, StatementId, open_statement, sign_statement, statement_id
+from ledger.store.recorder import VOIDED, SignedEvent, content_digest
+from ledger.store.recorder import request_key as request_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +47,6 @@ class Stream:
     version: int
     head: StatementId
     state: Any
-
-
-def request_key(actor: str, request: str) -> bytes:
-    """What makes a request of an actor unique for ever."""
-    return hashlib.sha256(f"{actor}\0{request}".encode()).digest()
-
-
-def content_digest(act: Draft) -> bytes:
-    """What must be the same when the same request comes again: type, stream, data and ``_sd``."""
-    return content_of(act.type, act.stream, act.data, act.sd)
-
-
-def content_of(type_name: str, stream: str, data: dict[str, Any], digests: tuple[str, ...]) -> bytes:
-    """:func:`content_digest` of the parts."""
-    return hashlib.sha256(
-        canonical_json({"type": type_name, "stream": stream, "data": data, "_sd": list(digests)})
-    ).digest()
 
 
 class StatementMapper(Mapper[str]):

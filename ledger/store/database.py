@@ -6,6 +6,8 @@ at the same moment), and a database that does not answer is ``Unavailable``, nev
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -23,6 +25,13 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 OLDEST_SERVER: Final = 150000
 _MIGRATION_LOCK: Final = 4823093174209356
 _ROLES: Final = ("mingjian_writer", "mingjian_sequencer", "mingjian_reader")
+_TRUSTED_S: Final = 1.0
+
+
+class _Pooled(psycopg.Connection[tuple[Any, ...]]):
+    """A pool's connection, and when it answered last."""
+
+    answered_s: float = 0.0
 
 
 class Database:
@@ -32,7 +41,9 @@ class Database:
         """``conninfo``: a libpq URL or keyword string whose user owns the database."""
         self.conninfo = conninfo
         self._max = max_connections
-        self._pools: dict[Role, ConnectionPool[Connection]] = {}
+        self._pools: dict[Role, ConnectionPool[_Pooled]] = {}
+        self._lock = threading.Lock()
+        self._failed_s = 0.0
 
     def __enter__(self) -> Database:
         return self
@@ -58,23 +69,34 @@ class Database:
     @contextmanager
     def use(self, role: Role) -> Iterator[Connection]:
         """A pooled connection in autocommit, under ``role``."""
-        pool = self._pools.get(role)
-        if pool is None:
-            pool = ConnectionPool(
-                self.conninfo,
-                kwargs={"autocommit": True},
-                configure=lambda connection: _take_role(connection, role),
-                min_size=0,
-                max_size=self._max,
-                open=True,
-                check=ConnectionPool.check_connection,
-            )
-            pool = self._pools.setdefault(role, pool)
         try:
-            with pool.connection(timeout=10) as connection:
+            with self._pool(role).connection(timeout=10) as connection:
                 yield connection
+                connection.answered_s = time.monotonic()
         except (psycopg.OperationalError, psycopg.errors.AdminShutdown) as error:
+            self._failed_s = time.monotonic()
             raise _unavailable(error) from error
+
+    def _check(self, connection: _Pooled) -> None:
+        """Ask the server only where there may be none: the question is a round trip before each use."""
+        if connection.answered_s <= max(self._failed_s, time.monotonic() - _TRUSTED_S):
+            ConnectionPool.check_connection(connection)
+
+    def _pool(self, role: Role) -> ConnectionPool[_Pooled]:
+        with self._lock:  # a second pool made by another thread would never be closed
+            pool = self._pools.get(role)
+            if pool is None:
+                pool = self._pools[role] = ConnectionPool(
+                    self.conninfo,
+                    connection_class=_Pooled,
+                    kwargs={"autocommit": True},
+                    configure=lambda connection: _take_role(connection, role),
+                    min_size=0,
+                    max_size=self._max,
+                    open=True,
+                    check=self._check,
+                )
+            return pool
 
     def migrate(self, package: str = "ledger.store.sql", schema: str = "ledger") -> list[str]:
         """Run the SQL files of ``package`` that this database has not seen; returns their names."""
@@ -125,8 +147,10 @@ def _make_roles(connection: Connection) -> None:
         if exists is None:
             with connection.transaction():
                 connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(name))
-        member = connection.execute("SELECT pg_has_role(current_user, %s, 'MEMBER')", (role,)).fetchone()
-        if member != (True,):
+        # Since PostgreSQL 16 who makes a role may grant it, but not yet take it.
+        right = "SET" if connection.info.server_version >= 160000 else "MEMBER"
+        may_take = connection.execute("SELECT pg_has_role(current_user, %s, %s)", (role, right)).fetchone()
+        if may_take != (True,):
             connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(name))
 
 

@@ -6,14 +6,17 @@
     DATA/head                       the newest signed head again, flushed to disk: the start-up guard
 
 Everything here can be made again from the committed head. The order within one publication is fixed: tiles first,
-then the guard, then the checkpoint, so that nobody is ever shown a head whose tiles are missing.
+then the guard, then the checkpoint, so that nobody is ever shown a head whose tiles are missing. One process publishes
+at a time, under a lock, and never an older head than the one that is there: a checkpoint does not go back.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ledger.errors import Evidence, Malformed, NotFound
@@ -53,36 +56,53 @@ class Publisher:
     """Signs heads with the log's key and writes the files. One per sequencer."""
 
     def __init__(self, data: Path, *, origin: str, log_key: SigningKey, reader: LogReader) -> None:
-        self._root = data / "published"
-        self._guard = data / "head"
+        self.root = data / "published"
+        self.guard = data / "head"
         self._signer = Signer(origin, log_key)
         self._origin = origin
         self._reader = reader
         self.policy = log_policy(origin, log_key.public)
 
     def publish(self, head: Head) -> None:
-        """Write what ``head`` adds to what is published."""
-        known = self.checkpoint()
-        since = known.size if known is not None and known.size <= head.size else 0
-        write_tiles(self._root, head.size, since, self._reader.read_tile)
+        """Write what ``head`` adds to what is published; nothing when a newer head is there already."""
+        with self._alone():
+            known = self.checkpoint()
+            if known is not None and known.size > head.size:
+                return
+            write_tiles(self.root, head.size, 0 if known is None else known.size, self._reader.read_tile)
+            note = self.remember(head)
+            policy = self.root / "policy"
+            if not policy.exists():
+                write_file(policy, self.policy.to_bytes())
+            write_file(self.root / "checkpoint", note)
+
+    def remember(self, head: Head) -> bytes:
+        """Sign ``head`` and write it to the start-up guard alone; returns the signed note."""
         note = sign_checkpoint(Checkpoint(self._origin, head.size, head.root), self._signer)
-        write_file(self._guard, note, durable=True)
-        policy = self._root / "policy"
-        if not policy.exists():
-            write_file(policy, self.policy.to_bytes())
-        write_file(self._root / "checkpoint", note)
+        write_file(self.guard, note, durable=True)
+        return note
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """A leader that was just followed by another may still be writing an older head."""
+        descriptor = os.open(self.guard.with_name(".publishing"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def checkpoint(self) -> Checkpoint | None:
         """The published head, opened under the log's key; None before the first."""
-        return read_checkpoint(self._root / "checkpoint", self.policy)
+        return read_checkpoint(self.root / "checkpoint", self.policy)
 
     def check_start(self) -> None:
         """Refuse (Evidence) to write on a database that is behind, or beside, the head this folder remembers."""
-        remembered = read_checkpoint(self._guard, self.policy)
+        remembered = read_checkpoint(self.guard, self.policy)
         head = self._reader.head()
         if remembered is None:
             raise Evidence(
-                f"the file {self._guard} is missing, so nobody can say whether this database was rolled back",
+                f"the file {self.guard} is missing, so nobody can say whether this database was rolled back",
                 code="guard-missing",
                 mend="put there the newest checkpoint that anybody outside holds (an auditor, a backup of the file)",
             )

@@ -1,12 +1,13 @@
 """The recorder behind ``eventsourcing``'s interface: signed entries in, signed entries out.
 
 The stock PostgreSQL recorder locks the table for each append and notifies inside the transaction; this one calls
-``ledger.append`` (one round trip, no table lock), and its notifications follow the leaf index, which is given by the
-sequencer alone. A stored event's ``state`` is the signed entry, its ``topic`` the explicit type name.
+``ledger.append_one`` or ``append_acts`` (one round trip, no table lock), and its notifications follow the leaf index,
+which the sequencer alone gives. A stored event's ``state`` is the signed entry, its ``topic`` the explicit type name.
 """
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import time
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,7 @@ from eventsourcing.persistence import (
     Subscription,
 )
 
+from ledger.statement import Draft, canonical_json
 from ledger.store.database import Database
 
 SEAL_BYTES: Final = 16
@@ -55,6 +57,23 @@ class RequestTakenError(RecordConflictError):
     """The actor has made that request before; nothing was written."""
 
 
+def request_key(actor: str, request: str) -> bytes:
+    """What makes a request of an actor unique for ever."""
+    return hashlib.sha256(f"{actor}\0{request}".encode()).digest()
+
+
+def content_digest(act: Draft) -> bytes:
+    """What must be the same when the same request comes again: type, stream, data and ``_sd``."""
+    return content_of(act.type, act.stream, act.data, act.sd)
+
+
+def content_of(type_name: str, stream: str, data: dict[str, Any], digests: tuple[str, ...]) -> bytes:
+    """:func:`content_digest` of the parts."""
+    return hashlib.sha256(
+        canonical_json({"type": type_name, "stream": stream, "data": data, "_sd": list(digests)})
+    ).digest()
+
+
 def seal_of(
     secret: bytes, *, id_: bytes, stream: str, seq: int, prev: bytes | None, governs: bool, epoch: int
 ) -> bytes:
@@ -63,9 +82,10 @@ def seal_of(
     return hmac.digest(secret, words, "sha256")[:SEAL_BYTES]
 
 
-_APPEND: Final = (
-    "SELECT ledger.append(%s::bigint, %s::boolean, %b::text[], %b::integer[], %b::bytea[], %b::bytea[],"
-    " %b::bytea[], %b::bytea[], %b::bytea[], %b::bytea[])"
+_APPEND_ONE: Final = "SELECT ledger.append_one(%s, %s, %s, %s, %b, %b, %b, %b, %b, %b)"
+_APPEND_ACTS: Final = (
+    "SELECT ledger.append_acts(%s, %b::text[], %b::integer[], %b::bytea[], %b::bytea[], %b::bytea[], %b::bytea[],"
+    " %b::bytea[], %b::bytea[])"
 )
 
 
@@ -93,22 +113,22 @@ def append(
         )
         for event in events
     ]
+    assert not governs or len(events) == 1, "what governs enters alone"
+    columns = (
+        [str(event.originator_id) for event in events],
+        [event.originator_version for event in events],
+        [event.prev for event in events],
+        [event.id for event in events],
+        seals,
+        [event.state for event in events],
+        [event.request for event in events],
+        [event.content for event in events],
+    )
     try:
-        row = connection.execute(
-            _APPEND,
-            (
-                epoch,
-                governs,
-                [str(event.originator_id) for event in events],
-                [event.originator_version for event in events],
-                [event.prev for event in events],
-                [event.id for event in events],
-                seals,
-                [event.state for event in events],
-                [event.request for event in events],
-                [event.content for event in events],
-            ),
-        ).fetchone()
+        if len(events) == 1:
+            row = connection.execute(_APPEND_ONE, (epoch, governs, *(one for (one,) in columns))).fetchone()
+        else:
+            row = connection.execute(_APPEND_ACTS, (epoch, *columns)).fetchone()
     except psycopg.errors.UniqueViolation as error:
         if error.diag.table_name == "requests":
             raise RequestTakenError(str(error)) from error

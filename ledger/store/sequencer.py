@@ -32,6 +32,7 @@ from ledger.facts.streams import FOLDS, check_act
 from ledger.keys import SigningKey
 from ledger.statement import (
     Draft,
+    Statement,
     StatementId,
     check_statement_signature,
     instant_text,
@@ -47,7 +48,7 @@ log = structlog.get_logger("sequencer")
 
 CUT_LIMIT: Final = 20_000
 LEAVES_PER_PARTITION: Final = 1 << 24
-_LEADER_LOCK: Final = 4823093174209355
+LEADER_LOCK: Final = 4823093174209355
 _STALL_S: Final = 5.0
 
 
@@ -155,7 +156,7 @@ class Sequencer:
         if self._connection is not None and not self._connection.closed:
             return True
         connection = self._database.connect("sequencer")
-        row = connection.execute("SELECT pg_try_advisory_lock(%s)", (_LEADER_LOCK,)).fetchone()
+        row = connection.execute("SELECT pg_try_advisory_lock(%s)", (LEADER_LOCK,)).fetchone()
         if row != (True,):
             connection.close()
             return False
@@ -166,7 +167,7 @@ class Sequencer:
         """Give up leadership."""
         if self._connection is not None:
             self._connection.close()
-        self._connection = self._head = None
+        self._connection = self._head = self._waiting_since = None
 
     # ---------------------------------------------------------------------------------------- one step
 
@@ -179,8 +180,13 @@ class Sequencer:
         if connection is None:
             raise Unavailable("this sequencer does not lead", code="not-leader")
         try:
-            # 1. Read the head. Nothing has happened; dying here is as if we had never come.
-            head = self._head or self._read_head(connection)
+            # 1. Read the head. Nothing has happened; dying here is as if we had never come. Whoever reads it anew
+            #    publishes it: the leader before may have died between steps 6 and 7.
+            head = self._head
+            if head is None:
+                head = self._read_head(connection)
+                self._published(Batch(first=head.size, size=head.size, root=head.root, recorded_us=head.recorded_us))
+                self._head = head
 
             # 2. Take a cut. Its rows are final: no transaction that could add to it is still running.
             head, rows, exhausted = self._cut(connection, head)
@@ -217,18 +223,21 @@ class Sequencer:
             #    point of no return. Dying before it: nothing happened, the next leader takes the same cut. Dying
             #    after it: the statements are placed for ever, and the next start publishes what step 7 did not.
             self._commit(connection, head, after, plan, nodes)
+
+            # 7. Sign the checkpoint and write the files. All of it can be made again from the committed head.
+            batch = Batch(first=head.size, size=after.size, root=after.root, recorded_us=recorded_us)
+            self._published(batch)
             self._head = after
         except BaseException:
-            self._head = None  # what memory believes may not be what was committed
+            self._head = None  # what memory believes may not be what was committed and published
             raise
-
-        # 7. Sign the checkpoint and write the files. All of it can be made again from the committed head.
-        batch = Batch(first=head.size, size=after.size, root=after.root, recorded_us=recorded_us)
-        self._published(batch)
         return batch
 
     def run(self, stop: threading.Event, *, poll_s: float = 0.02, heartbeat_s: float | None = None) -> None:
-        """Lead when possible and place statements until ``stop``; survives a database that restarts."""
+        """Lead when possible and place statements until ``stop``; survives a database that restarts, a full disk.
+
+        Evidence (the head moved under it, rows of the tree are missing) ends it: nothing may be built on that.
+        """
         last = time.monotonic()
         while not stop.is_set():
             try:
@@ -240,10 +249,14 @@ class Sequencer:
                     stop.wait(poll_s)
                 else:
                     last = time.monotonic()
-            except (psycopg.OperationalError, Unavailable) as error:
-                log.warning("the database does not answer; trying again", error=str(error).strip())
+            except (psycopg.OperationalError, OSError, Unavailable) as error:
+                log.warning("database or disk does not answer; trying again", error=str(error).strip())
                 self.resign()
                 stop.wait(0.5)
+            except Evidence as error:
+                log.critical("no statement is placed any more", error=error.message, code=error.code)
+                self.resign()
+                raise
         self.resign()
 
     # ------------------------------------------------------------------------------------------- the parts
@@ -345,24 +358,25 @@ class Sequencer:
                 return "signature"
             fold, state = FOLDS.get(act.kind), None
             if fold is not None:
-                for before in self._before(connection, act.stream, act.seq):
+                for before in self._before(connection, plan, act.stream, act.seq):
                     state = fold.apply(state, before, None, registry)
             check_act(registry, act, state)
         except MingjianError as error:
             return error.code
         return None
 
-    def _before(self, connection: psycopg.Connection[tuple[Any, ...]], stream: str, seq: int) -> list[Any]:
+    def _before(
+        self, connection: psycopg.Connection[tuple[Any, ...]], plan: _Plan, stream: str, seq: int
+    ) -> list[Statement]:
+        """The stream so far, without what was voided before or is being voided in this very batch."""
         rows = connection.execute(
-            "SELECT entry FROM ledger.statements s WHERE stream = %s AND seq < %s"
+            "SELECT id, entry FROM ledger.statements s WHERE stream = %s AND seq < %s"
             " AND NOT EXISTS (SELECT FROM ledger.voided v WHERE v.id = s.id) ORDER BY seq",
             (stream, seq),
             binary=True,
         )
-        return [open_statement(entry) for (entry,) in rows]
-
-    def _registry(self, connection: psycopg.Connection[tuple[Any, ...]], head: HeadRow, plan: _Plan) -> Registry:
-        return read_registry(connection, plan.epoch)
+        voiding = {plan.ids[position - 1] for position, _ in plan.own}
+        return [open_statement(entry) for id_, entry in rows if id_ not in voiding]
 
     def _open_batch(self, head: HeadRow, plan: _Plan) -> tuple[_Plan, int]:
         """The plan with its batch statement in front and its voids signed; and the batch's time."""
@@ -504,21 +518,7 @@ class Sequencer:
 
 def make_partition(connection: psycopg.Connection[tuple[Any, ...]], number: int) -> None:
     """The partition of ``ledger.leaves`` that holds indexes from ``number`` × 2^24, and the next one."""
-    for each in (number, number + 1):
-        low = each * LEAVES_PER_PARTITION
-        name = f"leaves_{each:06d}"
-        exists = connection.execute("SELECT to_regclass(%s)", (f"ledger.{name}",)).fetchone()
-        if exists is not None and exists[0] is not None:
-            continue
-        connection.execute(
-            f"CREATE TABLE ledger.{name} PARTITION OF ledger.leaves"
-            f" FOR VALUES FROM ({low}) TO ({low + LEAVES_PER_PARTITION})".encode()
-        )
-        connection.execute(
-            f"CREATE TRIGGER forbid BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger.{name}"
-            " FOR EACH STATEMENT EXECUTE FUNCTION ledger.forbid()".encode()
-        )
-        connection.execute(f"GRANT SELECT ON ledger.{name} TO mingjian_writer, mingjian_reader".encode())
+    connection.execute("SELECT ledger.make_partition(%s), ledger.make_partition(%s)", (number, number + 1))
 
 
 def read_registry(connection: psycopg.Connection[tuple[Any, ...]], epoch: int) -> Registry:

@@ -94,10 +94,13 @@ class Vault:
 
     def _rows(self, query: str, values: Sequence[object]) -> list[tuple[str, bytes]]:
         rows: list[tuple[str, bytes]] = []
-        with self._lock:
-            for start in range(0, len(values), _CHUNK):
-                chunk = values[start : start + _CHUNK]
-                rows += self._db.execute(query.format(",".join("?" * len(chunk))), chunk).fetchall()
+        try:
+            with self._lock:
+                for start in range(0, len(values), _CHUNK):
+                    chunk = values[start : start + _CHUNK]
+                    rows += self._db.execute(query.format(",".join("?" * len(chunk))), chunk).fetchall()
+        except sqlite3.Error as error:
+            raise Unavailable(f"the vault cannot be read: {error}", code="vault") from error
         return rows
 
     def add(
@@ -155,7 +158,13 @@ class Vault:
             gone += db.execute("DELETE FROM names WHERE subject = ?", (subject,)).rowcount
             db.execute("DELETE FROM subjects WHERE subject = ?", (subject,))
         with self._lock:
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            (busy, *_) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise Unavailable(
+                "the values are gone, but a reader keeps the file with their remains open",
+                code="vault-busy",
+                mend="forget once more when it is over",
+            )
         return gone
 
 

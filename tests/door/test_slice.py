@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from ledger.door.door import Wish
-from ledger.door.hall import Hall, create_ledger, open_ledger
+from ledger.door.hall import Hall
 from ledger.errors import Conflict, Evidence, NotAllowed
 from ledger.statement import instant_text, open_statement
 from ledger.store.sequencer import now_us
 from ledger.tree.merkle import check_inclusion
-
-
-@pytest.fixture(scope="module")
-def hall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hall]:
-    data: Path = tmp_path_factory.mktemp("hall") / "data"
-    create_ledger(data)
-    with open_ledger(data) as opened, opened.sequencing():
-        yield opened
 
 
 def wish(number: int, **more: object) -> Wish:

@@ -28,7 +28,7 @@ STATEMENTS_EACH = 700
 
 
 @pytest.fixture
-def hall(tmp_path: Path) -> Iterator[Hall]:
+def hall(postgres: int, tmp_path: Path) -> Iterator[Hall]:
     create_ledger(tmp_path / "data")
     with open_ledger(tmp_path / "data") as opened:
         yield opened
