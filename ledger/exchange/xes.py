@@ -145,6 +145,7 @@ class Limits:
     depth: int = 64  # of elements in one another; the spool's format bears 250
     names: int = 10_000  # different element and XML attribute names
     distinct: int = 2_000_000  # different cases, activities or resources
+    name_letters: int = 4_096  # an activity or lifecycle transition: they stand in clear in a small statement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +179,7 @@ _RATIO_FROM_BYTES = 64 << 20
 _DAY_US = 86_400_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?))? ?(Z|[+-]\d\d(?::?\d\d)?)?", re.ASCII)
+_LEAST_US, _MOST_US = -62_135_596_800_000_000, 253_402_300_799_999_999  # the years 1 to 9999
 _NEVER_US = 1 << 62
 _LINE = orjson.OPT_APPEND_NEWLINE
 _CASE, _EVENT, _END = 0, 1, 2
@@ -216,6 +218,12 @@ class Instant:
 
 def read_instant(text: str) -> Instant | None:
     """The moment that an XES date means, or ``None`` where the text is no time."""
+    found = _read_instant(text)
+    # An offset can carry a time over the edge of the calendar, where nobody could write it down in UTC.
+    return found if found is None or _LEAST_US <= found.us <= _MOST_US else None
+
+
+def _read_instant(text: str) -> Instant | None:
     if text[10:11] == "T" and text[7:8] == "-" and text[13:14] == ":" == text[16:17]:
         # The usual shape, twice as fast; whatever fails here takes the road below.
         try:
@@ -235,7 +243,7 @@ def read_instant(text: str) -> Instant | None:
         # XML Schema's other name for midnight: 24:00:00 is 00:00:00 of the next day.
         if clock is None or not clock.startswith("24:00") or clock[5:].strip(":.,0"):
             return None
-        midnight = read_instant(f"{day}T00:00{zone or 'Z'}")
+        midnight = _read_instant(f"{day}T00:00{zone or 'Z'}")
         return midnight and Instant(midnight.us + _DAY_US, midnight.us + _DAY_US, flag)
     us = since.days * _DAY_US + since.seconds * 1_000_000 + since.microseconds
     return Instant(us, us + _DAY_US - 1 if clock is None else us, flag)
@@ -484,7 +492,8 @@ def _parse(path: Path, source: _Source, log: _Log, limits: Limits, progress: Pro
             return
         if in_event:
             settle_text()
-            log.event(node[3:], line, odd=odd)
+            if log.event(node[3:], line, odd=odd) > limits.name_letters:
+                refuse(f"an activity or lifecycle transition is longer than {limits.name_letters:,} letters", at=line)
             odd, in_event = trace_odd, False
         elif depth == 1 and in_trace:
             settle_text()
@@ -585,7 +594,8 @@ class _Log:
             self._start = node[2] and read_instant(node[2])
             self._late_start = self._trace_events > 0
 
-    def event(self, nodes: list[Node], line: int, *, odd: bool) -> None:
+    def event(self, nodes: list[Node], line: int, *, odd: bool) -> int:
+        """Take in an event; returns the letters of its longest name."""
         (activity, lifecycle, resource, at), rest, flags = _split(nodes, _EVENT_FIELDS, odd=odd)
         at_us = None
         if at is None:
@@ -617,6 +627,7 @@ class _Log:
             self._count(flags)
         self._trace_events += 1
         self._hold([_EVENT, line, activity, at, at_us, lifecycle, resource, flags, rest])
+        return max(len(activity or ""), len(lifecycle or ""))
 
     def close_trace(self, nodes: list[Node], line: int, *, odd: bool) -> None:
         """Write the case record, then the events that waited for it."""

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
+from ledger.door.hall import Hall, create_ledger, open_ledger
 from ledger.exchange.generate import generate_xes
 
 REAL_LOG = Path(__file__).resolve().parents[3] / "shared" / "data" / "Receipt.xes.gz"
@@ -65,3 +66,12 @@ def known_log(tmp_path_factory: pytest.TempPathFactory) -> KnownLog:
         len({event["org:resource"] for event in events}),
         {},
     )
+
+
+@pytest.fixture(scope="session")
+def hall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hall]:
+    """An open ledger whose statements are placed."""
+    data = tmp_path_factory.mktemp("hall") / "data"
+    create_ledger(data)
+    with open_ledger(data) as opened, opened.sequencing():
+        yield opened
