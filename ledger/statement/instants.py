@@ -13,7 +13,10 @@ from typing import Final
 
 from ledger.errors import Malformed
 
-_INSTANT: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2})", re.ASCII)
+# Hours and offsets are held here, not left to the library: it reads +08:60, and from Python 3.14 on 24:00.
+_INSTANT: Final = re.compile(
+    r"\d{4}-\d{2}-\d{2}T(?:[01]\d|2[0-3]):\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII
+)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -27,8 +30,11 @@ def parse_instant(text: str) -> datetime:
             mend="write it like 2024-03-04T09:30:00+08:00",
         )
     try:
-        return datetime.fromisoformat(text)
-    except ValueError as error:
+        moment = datetime.fromisoformat(text)
+        # The first and last hours of the calendar have no UTC: nothing could be reckoned from them.
+        moment.astimezone(UTC)
+        return moment
+    except (ValueError, OverflowError) as error:
         raise Malformed(f"{text!r} is no time of any calendar: {error}", code="instant") from error
 
 

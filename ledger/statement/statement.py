@@ -9,6 +9,7 @@ from typing import Any, Final, NewType
 
 from ledger.errors import Malformed
 from ledger.keys import SIGNATURE_BYTES, SigningKey, check_signature
+from ledger.statement import cbor
 from ledger.statement.canonical import canonical_json, parse_canonical_json
 from ledger.statement.instants import instant_us
 
@@ -73,94 +74,15 @@ def statement_id(entry: bytes) -> StatementId:
     return StatementId(hashlib.sha256(b"\x00" + entry).digest())
 
 
-# ------------------------------------------------------------------ deterministic CBOR, just what is needed
-
-
-def _head(major: int, value: int) -> bytes:
-    if value < 24:
-        return bytes((major << 5 | value,))
-    for extra, width in ((24, 1), (25, 2), (26, 4), (27, 8)):
-        if value < 1 << (8 * width):
-            return bytes((major << 5 | extra,)) + value.to_bytes(width, "big")
-    raise Malformed("a number beyond 64 bits", code="cbor")
-
-
-def _text(value: str) -> bytes:
-    raw = value.encode()
-    return _head(3, len(raw)) + raw
-
-
-def _integer(value: int) -> bytes:
-    return _head(0, value) if value >= 0 else _head(1, -1 - value)
-
-
-_ALG_AND_TYPE: Final = b"\x01\x27\x03" + _text(CONTENT_TYPE) + b"\x04\x58\x20"
-_TYP_TAIL: Final = b"\x10" + _text(TYP)
-_SIGNATURE1: Final = b"\x84" + _text("Signature1")
+_ALG_AND_TYPE: Final = b"\x01\x27\x03" + cbor.text(CONTENT_TYPE) + b"\x04\x58\x20"
+_TYP_TAIL: Final = b"\x10" + cbor.text(TYP)
+_SIGNATURE1: Final = b"\x84" + cbor.text("Signature1")
 
 
 def _protected(kid: bytes, actor: str, stream: str, audience: str | None, iat: int) -> bytes:
-    claims = b"\x01" + _text(actor) + b"\x02" + _text(stream)
-    claims = b"\xa4" + claims + b"\x03" + _text(audience) if audience is not None else b"\xa3" + claims
-    return b"\xa5" + _ALG_AND_TYPE + kid + b"\x0f" + claims + b"\x06" + _integer(iat) + _TYP_TAIL
-
-
-def _bstr(raw: bytes) -> bytes:
-    return _head(2, len(raw)) + raw
-
-
-class _Reader:
-    """Reads heads of deterministic CBOR; any other spelling is refused."""
-
-    __slots__ = ("at", "raw")
-
-    def __init__(self, raw: bytes) -> None:
-        self.raw = raw
-        self.at = 0
-
-    def head(self, major: int) -> int:
-        raw, at = self.raw, self.at
-        if at >= len(raw) or raw[at] >> 5 != major:
-            raise Malformed(f"unexpected byte at {at}", code="cbor")
-        low = raw[at] & 31
-        if low < 24:
-            self.at = at + 1
-            return low
-        if low > 27:
-            raise Malformed(f"indefinite or reserved length at {at}", code="cbor")
-        width = 1 << (low - 24)
-        value = int.from_bytes(self.take_at(at + 1, width), "big")
-        if value < (24 if width == 1 else 1 << (4 * width)):
-            raise Malformed(f"a number is not in its shortest form at {at}", code="cbor")
-        self.at = at + 1 + width
-        return value
-
-    def take_at(self, at: int, length: int) -> bytes:
-        if at + length > len(self.raw):
-            raise Malformed("the entry ends too early", code="cbor")
-        return self.raw[at : at + length]
-
-    def string(self, major: int) -> bytes:
-        length = self.head(major)
-        piece = self.take_at(self.at, length)
-        self.at += length
-        return piece
-
-    def text(self) -> str:
-        try:
-            return self.string(3).decode()
-        except UnicodeDecodeError as error:
-            raise Malformed("a text is not UTF-8", code="cbor") from error
-
-    def integer(self) -> int:
-        if self.at < len(self.raw) and self.raw[self.at] >> 5 == 1:
-            return -1 - self.head(1)
-        return self.head(0)
-
-    def expect(self, literal: bytes, what: str) -> None:
-        if self.raw[self.at : self.at + len(literal)] != literal:
-            raise Malformed(f"the {what} is not what the profile fixes", code="profile")
-        self.at += len(literal)
+    claims = b"\x01" + cbor.text(actor) + b"\x02" + cbor.text(stream)
+    claims = b"\xa4" + claims + b"\x03" + cbor.text(audience) if audience is not None else b"\xa3" + claims
+    return b"\xa5" + _ALG_AND_TYPE + kid + b"\x0f" + claims + b"\x06" + cbor.integer(iat) + _TYP_TAIL
 
 
 # ------------------------------------------------------------------------------------------- sign and open
@@ -193,12 +115,12 @@ def draft_bytes(draft: Draft, kid: bytes) -> tuple[bytes, bytes, bytes]:
     """``(protected, payload, to_be_signed)`` of a draft: what a signer elsewhere checks and signs."""
     protected = _protected(kid, draft.actor, draft.stream, draft.audience, instant_us(draft.at) // 1_000_000)
     payload = _payload(draft)
-    return protected, payload, _SIGNATURE1 + _bstr(protected) + b"\x40" + _bstr(payload)
+    return protected, payload, _SIGNATURE1 + cbor.byte_string(protected) + b"\x40" + cbor.byte_string(payload)
 
 
 def join_signature(protected: bytes, payload: bytes, signature: bytes) -> bytes:
     """The entry made of its parts."""
-    return b"\xd2\x84" + _bstr(protected) + b"\xa0" + _bstr(payload) + b"\x58\x40" + signature
+    return b"\xd2\x84" + cbor.byte_string(protected) + b"\xa0" + cbor.byte_string(payload) + b"\x58\x40" + signature
 
 
 def preview_statement(draft: Draft, kid: bytes) -> Statement:
@@ -223,7 +145,7 @@ def sign_statement(draft: Draft, key: SigningKey) -> bytes:
 def _split(entry: bytes) -> tuple[bytes, bytes, bytes]:
     if len(entry) > MAX_ENTRY_BYTES:
         raise Malformed(f"an entry has at most {MAX_ENTRY_BYTES} bytes", code="entry-size")
-    reader = _Reader(entry)
+    reader = cbor.Reader(entry)
     reader.expect(b"\xd2\x84", "COSE_Sign1 tag")
     protected = reader.string(2)
     reader.expect(b"\xa0", "empty unprotected header")
@@ -239,7 +161,9 @@ def _split(entry: bytes) -> tuple[bytes, bytes, bytes]:
 def check_statement_signature(entry: bytes, public_key: bytes) -> bool:
     """Whether the entry's signature is good under ``public_key`` (raw, 32 bytes)."""
     protected, payload, signature = _split(entry)
-    return check_signature(public_key, _SIGNATURE1 + _bstr(protected) + b"\x40" + _bstr(payload), signature)
+    return check_signature(
+        public_key, _SIGNATURE1 + cbor.byte_string(protected) + b"\x40" + cbor.byte_string(payload), signature
+    )
 
 
 def _match(pattern: re.Pattern[str], value: Any, what: str) -> str:
@@ -262,7 +186,7 @@ def open_statement(entry: bytes) -> Statement:
     """The statement in ``entry``, or Malformed with the reason. The signature is not looked at."""
     protected, payload_bytes, _ = _split(entry)
 
-    reader = _Reader(protected)
+    reader = cbor.Reader(protected)
     reader.expect(b"\xa5" + _ALG_AND_TYPE, "protected header")
     kid = reader.take_at(reader.at, 32)
     reader.at += 32

@@ -8,6 +8,12 @@ Bytes in, verified objects or errors out: no clock, no disk, no database, nothin
     checkpoint  C2SP tlog-checkpoint: the signed head
     policy      C2SP tlog-policy: whose signatures a reader asks for
     proof       C2SP tlog-proof: one entry's place, checkable offline
+    cosignature C2SP tlog-witness: what a log asks of a witness, and what it keeps of the answer
+    receipt     COSE Receipts (RFC 9942): the same proofs for those who speak COSE
+    heads       case heads: how many statements a stream has, or that it has none
+    stated      the same heads followed entry by entry, by whoever replays a log
+    completeness  one stream's row with all that proves it, in one document
+    consistency   two sizes of one log joined, in one document
 
 Sizes and indexes stay below 2**63, as in every implementation that must agree with this one.
 """
