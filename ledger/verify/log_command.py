@@ -1,0 +1,179 @@
+"""``mingjian-verify log DIR --policy FILE``: audit an exported log and say what came of it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from ledger.errors import Unavailable
+from ledger.statement import instant_text
+from ledger.tree.policy import MAX_POLICY_BYTES, Policy
+from ledger.verify.files import Fault
+from ledger.verify.log import Verdict, verify_log
+from ledger.verify.words import Lang, label, plain, reason
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+_COUNTS: Final = ("voided", "suspect", "outside", "simulated")
+_NEVER: Final = 253_402_300_800  # Unix seconds of the year 10000
+
+
+def declare(commands: _SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser) -> None:
+    """Add the command and its arguments."""
+    parser = commands.add_parser(
+        "log",
+        parents=[common],
+        help="audit an exported log: files, tree, order, times, keys, rights, signatures",
+        description="Audit an exported log: every file, every hash, every statement, every signature.",
+    )
+    parser.add_argument("folder", metavar="DIR", type=Path, help="holds checkpoint and tile/…")
+    parser.add_argument(
+        "--policy", metavar="FILE", type=Path, required=True, help="your own C2SP tlog-policy: origin and keys"
+    )
+    parser.add_argument(
+        "--no-signatures", action="store_true", help="leave out the statements' signatures (fast; proves less)"
+    )
+    parser.add_argument("--jobs", metavar="N", type=_jobs, help="processes for signatures (default: one for each core)")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Audit, report, and answer with the exit code."""
+    policy = Policy.parse(_read_policy(options.policy))
+    progress = _Progress() if sys.stderr.isatty() else None
+    try:
+        verdict = verify_log(
+            options.folder,
+            policy,
+            signatures=not options.no_signatures,
+            workers=options.jobs,
+            **({} if progress is None else {"progress": progress}),
+        )
+    finally:
+        if progress is not None:
+            progress.clear()
+    if options.json:
+        print(orjson.dumps(as_json(verdict, options.lang)).decode())
+    else:
+        if options.policy.resolve().is_relative_to(options.folder.resolve()):
+            print(label("own_policy", options.lang), file=sys.stderr)
+        print("\n".join(_report(verdict, options.lang, signatures=not options.no_signatures)))
+    return 0 if verdict.ok else 1
+
+
+def as_json(verdict: Verdict, lang: Lang = "en") -> dict[str, Any]:
+    """The verdict as one JSON object: ``first_bad`` is an entry's index, a file's name or null."""
+    fault = verdict.faults[0] if verdict.faults else None
+    head = None if verdict.signed is None else verdict.signed.checkpoint
+    return {
+        "ok": verdict.ok,
+        "size": 0 if head is None else head.size,
+        "entries": verdict.entries,
+        "signatures": verdict.signatures,
+        "first_bad": None if fault is None else _where(fault),
+        "reason": None if fault is None else _reason(fault, lang),
+        "code": None if fault is None else fault.code,
+        "origin": None if head is None else plain(head.origin),
+        "root": None if head is None else head.root.hex(),
+        **{name: getattr(verdict, name) for name in _COUNTS},
+        "cosigned_by": [{"name": plain(name), "time": at} for name, at in _cosigned(verdict)],
+        "unknown_signatures": _unknown(verdict),
+    }
+
+
+def _report(verdict: Verdict, lang: Lang, *, signatures: bool) -> list[str]:
+    lines = [label("title", lang)]
+
+    def tell(key: str, value: object) -> None:
+        name = label(key, lang)
+        # A Chinese character takes two columns.
+        width = sum(1 + (char > "⺀") for char in name)
+        lines.append(f"  {' ' * max(0, 36 - width)}{name}  {plain(str(value))}")
+
+    if verdict.signed is not None:
+        head = verdict.signed.checkpoint
+        tell("origin", head.origin)
+        tell("size", head.size)
+        tell("root", head.root.hex())
+        for name, at in _cosigned(verdict):
+            tell("cosigned_by", f"{name} {at}")
+        for line in _unknown(verdict):
+            tell("unknown_signatures", line)
+    tell("entries", verdict.entries)
+    tell("signatures", f"{verdict.signatures} {'' if signatures else label('unchecked', lang)}")
+    for name in _COUNTS:
+        if getattr(verdict, name):
+            tell(name, getattr(verdict, name))
+    lines.append(label("good" if verdict.ok else "bad", lang))
+    for number, fault in enumerate(verdict.faults):
+        where = label("entry" if isinstance(fault.where, int) else "file", lang).format(_where(fault))
+        lead = f"{label('also', lang)}: " if number else ""
+        lines.append(f"  {lead}{where}: {_reason(fault, lang)}")
+    return lines
+
+
+def _where(fault: Fault) -> int | str:
+    return fault.where if isinstance(fault.where, int) else plain(fault.where)
+
+
+def _reason(fault: Fault, lang: Lang) -> str:
+    return plain(reason(fault.code, fault.detail, lang))
+
+
+def _cosigned(verdict: Verdict) -> list[tuple[str, str]]:
+    found = () if verdict.signed is None else verdict.signed.cosignatures
+    return [(one.key.name, _time(one.time_s or 0)) for one in found]
+
+
+def _time(time_s: int) -> str:
+    return instant_text(time_s * 1_000_000) if time_s < _NEVER else str(time_s)
+
+
+def _unknown(verdict: Verdict) -> list[str]:
+    found = () if verdict.signed is None else verdict.signed.unknown
+    return [plain(f"{line.name}+{line.key_id.hex()}") for line in found]
+
+
+def _read_policy(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_POLICY_BYTES + 1)
+    except OSError as error:
+        raise Unavailable(
+            f"the policy {path} cannot be read: {error.strerror}",
+            code="no-policy",
+            mend="name the file that the ledger's officers handed to you",
+        ) from error
+
+
+def _jobs(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+class _Progress:
+    """One line on the terminal, drawn at most ten times a second."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+        self._drawn = 0.0
+
+    def __call__(self, done: int, size: int) -> None:
+        now = time.monotonic()
+        if now - self._drawn >= 0.1:
+            self._drawn = now
+            speed = done / max(now - self._start, 1e-9)
+            sys.stderr.write(f"\r{done * 100 // size:>3} %  {done:,} / {size:,}  {speed:,.0f}/s\x1b[K")
+            sys.stderr.flush()
+
+    def clear(self) -> None:
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()

@@ -1,0 +1,324 @@
+"""Every statement in its place: what the door and the sequencer promised, derived again from the bytes alone.
+
+The rules, in the order in which a statement meets them:
+
+- Entries 0 and 1 open the ledger: the origin ends in entry 0's id, its officers sign, its log key signs the head.
+- From entry 2 on there are batches without gaps. ``log.batch.v1`` of the system clock opens each, says how many
+  entries follow, has seen exactly the tree before it, and never goes back in time: its time is their recorded time.
+- ``seq`` and ``prev`` continue the stream. No actor makes a request twice.
+- ``seen`` is a tree that a batch ended with, not later than the one the statement's own batch found.
+- The key is registered for the actor and not revoked here; its signature holds; type, rights and state allow the act.
+- What fails the last rule is followed at once by ``log.voided.v1`` with the reason that we derive too, and then
+  counts in its stream but has no effect. Without one, or with one for no reason, the log is not what it must be.
+- What is no statement, or not one of this log, has no excuse.
+
+Memory grows with streams, requests and batches (some 150 bytes for each statement), not with the entries.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from ledger.errors import Malformed, MingjianError, Refused
+from ledger.facts.registry import CLOCK_ACTOR, LOG_STREAM, Registry
+from ledger.facts.streams import FOLDS, check_act
+from ledger.facts.types import TYPES
+from ledger.statement import Statement, StatementId, check_statement_signature, open_statement
+from ledger.tree.checkpoint import Checkpoint
+from ledger.tree.merkle import EMPTY_ROOT
+from ledger.tree.note import split_note
+from ledger.verify.files import CHECKPOINT, BadLogError
+from ledger.verify.signatures import SignatureChecker
+
+BATCH: Final = "log.batch.v1"
+VOIDED: Final = "log.voided.v1"
+_T = TypeVar("_T")
+SKEW_US: Final = 300_000_000
+"""How far a claimed time may stand outside what brackets it before it is flagged."""
+
+
+@dataclass(slots=True)
+class _Stream:
+    seq: int
+    head: StatementId
+    state: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A statement in its place, judged but for its signature; the next entry may void it."""
+
+    index: int
+    act: Statement
+    public: bytes | None
+    key_error: Refused | None
+    act_error: Refused | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """The tree with which a batch ended."""
+
+    root: bytes
+    recorded_us: int
+
+
+class Replay:
+    """Give it every entry in order, and ``check_end`` where a checkpoint lies: ``BadLogError`` for a broken rule."""
+
+    def __init__(
+        self,
+        *,
+        origin: str,
+        log_key: bytes,
+        root: Callable[[], bytes],
+        checker: SignatureChecker | None = None,
+    ) -> None:
+        """``origin`` and ``log_key`` are the auditor's own; ``root`` gives the root of all entries taken so far.
+
+        Without a ``checker`` only those signatures are checked on which others hang: of entries 0 and 1 and of
+        what was voided.
+        """
+        self.voided = 0
+        self.simulated = 0  # batches that say so
+        self.outside = 0  # claimed times outside what brackets them
+        self.checked = 0  # signatures that hold, beside the checker's
+        self._origin = origin
+        self._log_key = log_key
+        self._root = root
+        self._checker = checker
+        self._registry: Registry | None = None
+        self._streams: dict[str, _Stream] = {}
+        self._requests: set[bytes] = set()
+        self._signed: dict[bytes, array[int]] = {}
+        self._ends: dict[int, _Ended] = {}
+        self._judged: _Judged | None = None
+        self._first = 0  # index of the open batch's own statement
+        self._remaining = 0  # entries that the open batch still has to have
+        self._recorded_us = 0
+
+    @property
+    def suspect(self) -> int:
+        """Statements in the suspect ranges of revoked keys, as the log stands after the last entry taken."""
+        count = 0
+        for kid, record in {} if self._registry is None else self._registry.keys.items():
+            if record.suspect is not None:
+                first, last = record.suspect
+                signed = self._signed.get(kid, array("Q"))
+                count += (len(signed) if last < 0 else bisect_right(signed, last)) - bisect_left(signed, first)
+        return count
+
+    def take(self, index: int, entry: bytes) -> None:
+        """The entry at ``index``; each only once, from 0."""
+        try:
+            act = open_statement(entry)
+        except Malformed as error:
+            self._settle()  # what is wrong before comes first
+            raise BadLogError(index, "malformed", error.message) from error
+        if (act.stream, act.type) != (LOG_STREAM, VOIDED):
+            self._settle()
+        if index == 0:
+            self._open(act)
+        elif index == 1:
+            self._confirm(act)
+        else:
+            self._take(index, act)
+
+    def check_end(self) -> None:
+        """Refuse unless a checkpoint may lie here: where a batch ends, and after the two entries that open a log."""
+        self._settle()
+        if 2 not in self._ends:
+            raise BadLogError(CHECKPOINT, "batch-end", "a log has at least its two opening entries")
+        if self._remaining:
+            raise BadLogError(CHECKPOINT, "batch-end", f"{self._remaining} entries of the last batch are not in it")
+
+    # ------------------------------------------------------------------------------------------ entries 0 and 1
+
+    def _open(self, act: Statement) -> None:
+        registry = self._genesis(0, lambda: Registry.opened(act))
+        if registry.origin != self._origin:
+            raise BadLogError(0, "origin", f"{registry.origin}, the checkpoint is of {self._origin}")
+        if registry.genesis["log_key"] != self._log_key.hex():
+            raise BadLogError(0, "log-key", f"{registry.genesis['log_key']}, the policy has {self._log_key.hex()}")
+        self._registry = registry
+        self._take_genesis(0, act, registry)
+
+    def _confirm(self, act: Statement) -> None:
+        registry = self._registry
+        assert registry is not None
+        self._genesis(1, lambda: registry.confirm_opening(act))
+        self._take_genesis(1, act, registry)
+        self._ends[2] = _Ended(b"", 0)  # its root is known when entry 2 comes
+
+    def _genesis(self, index: int, read: Callable[[], _T]) -> _T:
+        """What ``read`` makes of entry 0 or 1; whatever it refuses, no batch can excuse."""
+        try:
+            return read()
+        except Refused as error:
+            raise BadLogError(index, "genesis", error.message) from error
+
+    def _take_genesis(self, index: int, act: Statement, registry: Registry) -> None:
+        public = self._genesis(index, lambda: registry.key_of(act).public)
+        # Two signatures cost nothing, and all the others hang on them: they are never left out.
+        self._check_now(index, act, public)
+        if (act.seen_size, act.seen_root) != (0, EMPTY_ROOT):
+            raise BadLogError(index, "seen", "before the first batch there was nothing to be seen")
+        self._chain(index, act)
+
+    # ----------------------------------------------------------------------------------------------- all others
+
+    def _take(self, index: int, act: Statement) -> None:
+        """Told in order; the judgement's outcome waits for the next entry, which may void it."""
+        # 1. Its place among the batches.
+        own = act.stream == LOG_STREAM
+        if (act.type == BATCH) != (self._remaining == 0):
+            if self._remaining:
+                raise BadLogError(index, "batch", f"a batch is opened, {self._remaining} entries before the last ends")
+            raise BadLogError(index, "batch", "it stands in no batch")
+        if act.type == BATCH:
+            self._ends[index] = _Ended(self._root(), self._recorded_us)
+            self._first = index
+        else:
+            self._remaining -= 1
+        # 2. Its place in its stream, and among its actor's requests.
+        self._chain(index, act)
+        # 3. What its signer had seen.
+        self._check_seen(index, act, exactly=own)
+        # 4. Key, type, rights and state.
+        judged = self._judge(index, act)
+        if not own:
+            self._judged = judged
+            return
+        # 5. The log's own statements are never void.
+        if act.actor != CLOCK_ACTOR or act.type not in (BATCH, VOIDED):
+            raise BadLogError(index, "batch", f"{act.type} by {act.actor} in the log's own stream")
+        if act.type == BATCH:
+            self._judged = judged
+            self._settle()
+            self._open_batch(index, act)
+        else:
+            self._void(index, act)
+            self._judged = judged
+            self._settle()
+
+    def _check_now(self, index: int, act: Statement, public: bytes) -> None:
+        if not check_statement_signature(act.entry, public):
+            raise BadLogError(index, "signature")
+        self.checked += 1
+        self._signed.setdefault(act.kid, array("Q")).append(index)
+
+    def _chain(self, index: int, act: Statement) -> None:
+        stream = self._streams.get(act.stream)
+        if (act.seq, act.prev) != ((1, None) if stream is None else (stream.seq + 1, stream.head)):
+            last = 0 if stream is None else stream.seq
+            what = f"seq {act.seq} after {last}" if act.seq != last + 1 else "prev is not the statement before"
+            raise BadLogError(index, "chain", f"{act.stream}: {what}")
+        if stream is None:
+            self._streams[act.stream] = _Stream(act.seq, act.id)
+        else:
+            stream.seq, stream.head = act.seq, act.id
+        request = hashlib.sha256(f"{act.actor}\0{act.request}".encode()).digest()[:16]
+        if request in self._requests:
+            raise BadLogError(index, "request", f"{act.request} of {act.actor}")
+        self._requests.add(request)
+
+    def _check_seen(self, index: int, act: Statement, *, exactly: bool) -> None:
+        size = act.seen_size
+        if exactly and size != self._first:
+            raise BadLogError(index, "seen", f"size {size}, where the batch found {self._first}")
+        ended = self._ends.get(size)
+        if ended is None:
+            raise BadLogError(index, "seen", f"no batch ended at size {size}")
+        if ended.root != act.seen_root:
+            raise BadLogError(index, "seen", f"another root at size {size}")
+
+    def _judge(self, index: int, act: Statement) -> _Judged:
+        registry = self._registry
+        assert registry is not None
+        public, key_error, act_error = None, None, None
+        try:
+            public = registry.key_of(act).public
+        except Refused as error:
+            key_error = error
+        try:
+            check_act(registry, act, self._streams[act.stream].state)
+        except Malformed as error:
+            raise BadLogError(index, "malformed", f"{error.code}: {error.message}") from error
+        except Refused as error:
+            act_error = error
+        return _Judged(index, act, public, key_error, act_error)
+
+    def _open_batch(self, index: int, act: Statement) -> None:
+        if act.at_us < self._recorded_us:
+            raise BadLogError(index, "batch-time", f"{act.at} is before the batch before")
+        self._remaining = act.data["size"]
+        self._recorded_us = act.at_us
+        self.simulated += act.data.get("simulated", False)
+        carried = act.data.get("checkpoint")
+        if carried is not None:
+            self._check_carried(index, carried)
+
+    def _check_carried(self, index: int, note: str) -> None:
+        """A head that witnesses signed must be one of this log's, whoever they are."""
+        try:
+            head = Checkpoint.parse(split_note(note.encode(errors="surrogatepass")).text)
+        except MingjianError as error:
+            raise BadLogError(index, "carried", error.message) from error
+        ended = self._ends.get(head.size)
+        if head.origin != self._origin or ended is None or ended.root != head.root:
+            raise BadLogError(index, "carried", f"size {head.size}")
+
+    # ------------------------------------------------------------------------------------------- valid or void
+
+    def _reason(self, judged: _Judged) -> str | None:
+        """Why the statement is not valid, in the order in which the sequencer asks; None when it is."""
+        if judged.key_error is not None:
+            return judged.key_error.code
+        assert judged.public is not None
+        if not check_statement_signature(judged.act.entry, judged.public):
+            return "signature"
+        self.checked += 1
+        return None if judged.act_error is None else judged.act_error.code
+
+    def _void(self, index: int, act: Statement) -> None:
+        judged = self._judged
+        if judged is None or act.data["statement"] != judged.act.id.hex():
+            self._settle()
+            raise BadLogError(index, "void", "it does not name the statement right before it")
+        reason = self._reason(judged)
+        if reason != act.data["reason"]:
+            found = "the statement before it is valid" if reason is None else f"the reason is {reason}"
+            raise BadLogError(index, "void", f"{found}, not {act.data['reason']}")
+        self.voided += 1
+
+    def _settle(self) -> None:
+        """The statement before was not voided: it must be valid, and takes effect."""
+        judged, self._judged = self._judged, None
+        if judged is None:
+            return
+        act, registry = judged.act, self._registry
+        assert registry is not None
+        if judged.key_error is not None or judged.act_error is not None:
+            reason = self._reason(judged)
+            if reason == "signature":
+                raise BadLogError(judged.index, "signature")
+            error = judged.key_error or judged.act_error
+            assert error is not None
+            raise BadLogError(judged.index, "invalid", f"{error.code}: {error.message}")
+        assert judged.public is not None
+        if self._checker is not None:
+            self._checker.add(judged.index, act.entry, judged.public)
+        self._signed.setdefault(act.kid, array("Q")).append(judged.index)
+        if act.kind != "imported" and act.stream != LOG_STREAM:
+            seen_us = self._ends[act.seen_size].recorded_us
+            self.outside += not seen_us - SKEW_US <= act.at_us <= self._recorded_us + SKEW_US
+        if TYPES[act.type].governs:
+            registry.apply(act, judged.index)
+        elif (fold := FOLDS.get(act.kind)) is not None:
+            stream = self._streams[act.stream]
+            stream.state = fold.apply(stream.state, act, self._recorded_us, registry)
