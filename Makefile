@@ -44,6 +44,7 @@ check: setup
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m api.translations
 
 bench: setup .venv/.bench-stamp
 	@$(BIN)/python -m tests.bench

@@ -1,164 +1,135 @@
 """The HTTP side: the log for everyone, entries for auditors, acts for those with a key, pages for people.
 
-Errors are problem details (RFC 9457) with the stable code of ``ledger.errors``.
+``create_app`` puts together what lies in ``api.routes``. Errors are problem details (RFC 9457) with the stable code of
+``ledger.errors``; whoever asked for a page gets the same as a page. Nothing is loaded from elsewhere, no script or
+style stands inside a page, and the content security policy says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from pathlib import Path
+from traceback import format_exception
+from typing import Final
 
+import psycopg
+import structlog
 from fastapi import FastAPI, Request
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
-from pydantic import BaseModel, Field
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.tokens import Tokens
+from api.access import Access
+from api.pages import Pages
+from api.problems import problem
+from api.routes import log, pages, queries, statements
+from api.routes.log import Figures
 from ledger.door.hall import Hall
-from ledger.errors import (
-    Conflict,
-    Evidence,
-    Malformed,
-    MingjianError,
-    NotAllowed,
-    NotFound,
-    Refused,
-    Unavailable,
-)
-from ledger.store.published import read_published
-from ledger.store.reading import check_bytes
-from ledger.store.sequencer import now_us
-from ledger.tree.tiles import Bundle, encode_bundle, parse_path
+from ledger.errors import Malformed, MingjianError, NotFound, Refused, Unavailable
+
+logger = structlog.get_logger("http")
 
 MAX_BODY_BYTES: Final = 1 << 20
-_STATUS: Final[tuple[tuple[type[MingjianError], int], ...]] = (
-    (NotAllowed, 403),
-    (NotFound, 404),
-    (Conflict, 409),
-    (Malformed, 422),
-    (Refused, 400),
-    (Unavailable, 503),
-    (Evidence, 500),
-)
+_HEADERS: Final = {
+    b"content-security-policy": b"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:;"
+    b" connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"no-referrer",
+    b"cache-control": b"no-store",
+}
+_DESCRIPTION: Final = """
+Commands and queries of one ledger. Every answer to a query says how many it speaks of (`n`) and as of when (`as_of`:
+position, recorded time, age). Times are RFC 3339; `as_of` is a position or recorded time, `event_time` and `at` are
+claimed time. Errors are problem details (RFC 9457) with a stable `code`.
+"""
 
 
-def problem(error: MingjianError) -> JSONResponse:
-    """An error of the three families as RFC 9457 problem details."""
-    status = next(code for kind, code in _STATUS if isinstance(error, kind))
-    body: dict[str, Any] = {
-        "type": f"urn:mingjian:error:{error.code}",
-        "title": error.message,
-        "status": status,
-        "code": error.code,
-    }
-    if error.mend:
-        body["detail"] = error.mend
-    body |= {name: value for name, value in error.details.items() if name not in body}
-    return JSONResponse(body, status_code=status, media_type="application/problem+json")
+class Guard:
+    """Limits what a request may send, and sets the headers that every answer carries unless its route set its own."""
 
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
 
-class Signed(BaseModel):
-    """A statement signed elsewhere: the entry, base16."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        taken = 0
 
-    entry: str = Field(pattern=r"^([0-9a-f]{2})+$", max_length=2 * 65_535)
+        async def limited() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > MAX_BODY_BYTES:
+                raise HTTPException(413, f"a request has at most {MAX_BODY_BYTES} bytes")
+            return message
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                there = {name.lower() for name, _ in message["headers"]}
+                message["headers"] = [
+                    *message["headers"],
+                    *((name, value) for name, value in _HEADERS.items() if name not in there),
+                ]
+            await send(message)
+
+        await self._app(scope, limited, guarded)
 
 
 def create_app(hall: Hall) -> FastAPI:
-    """The application over an open ledger."""
-    app = FastAPI(title="Mingjian 明鉴", version="0.1.0", docs_url=None, redoc_url=None)
-    tokens = Tokens(hall.data)
-    figures = CollectorRegistry()
-    size = Gauge("mingjian_log_size", "Entries in the tree", registry=figures)
-    age = Gauge("mingjian_checkpoint_age_seconds", "Age of the newest batch", registry=figures)
+    """The application over an open ledger. The caller keeps the sequencer and a projector running."""
+    app = FastAPI(title="Mingjian 明鉴", version="0.1.0", description=_DESCRIPTION, docs_url=None, redoc_url=None)
+    access, shown, figures = Access(hall), Pages(hall), Figures(hall)
+
+    def told(request: Request, error: MingjianError, status: int | None = None) -> Response:
+        figures.refused.labels(error.code).inc()
+        if _wants_page(request):
+            return shown.error(request, error, status=status)
+        return problem(error, status=status)
 
     @app.exception_handler(MingjianError)
-    def told(_: Request, error: Exception) -> JSONResponse:
+    def of_ours(request: Request, error: Exception) -> Response:
         assert isinstance(error, MingjianError)
-        return problem(error)
+        return told(request, error)
 
-    @app.middleware("http")
-    async def guarded(request: Request, call_next: Callable[[Request], Any]) -> Response:
-        length = request.headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > MAX_BODY_BYTES:
-            return problem(Malformed(f"a request has at most {MAX_BODY_BYTES} bytes", code="body-size"))
-        response: Response = await call_next(request)
-        response.headers.setdefault(
-            "Content-Security-Policy",
-            "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self';"
-            " form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-        )
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
-        response.headers.setdefault("Referrer-Policy", "no-referrer")
-        return response
+    @app.exception_handler(RequestValidationError)
+    def of_form(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        wrong = [{"at": ".".join(map(str, one["loc"])), "what": one["msg"]} for one in error.errors()]
+        named = ", ".join(dict.fromkeys(one["at"] for one in wrong))
+        return told(request, Malformed(f"the request is not well formed: {named}", wrong=wrong))
 
-    def must_be_auditor(request: Request) -> None:
-        kind, _, token = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() != "bearer" or tokens.scope(token) != "auditor":
-            raise NotAllowed(
-                "entries are for auditors", code="token", mend="ask the operator for a token of scope auditor"
-            )
+    @app.exception_handler(HTTPException)
+    def of_framework(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        if error.status_code == 404:
+            return told(request, NotFound(f"there is nothing at {request.url.path}", code="no-page"))
+        answer = told(request, Refused(error.detail, code=f"http-{error.status_code}"), error.status_code)
+        answer.headers.update(error.headers or {})
+        return answer
 
-    @app.get("/healthz")
-    def healthz() -> dict[str, Any]:
-        """Whether the database answers, and how old the newest batch is."""
-        head = hall.reader.head()
-        return {"ok": True, "size": head.size, "age_s": (now_us() - head.recorded_us) / 1e6}
+    @app.exception_handler(psycopg.DataError)
+    def of_values(request: Request, _: Exception) -> Response:
+        return told(request, Malformed("a value given cannot stand in the database"))
 
-    @app.get("/metrics", response_class=PlainTextResponse)
-    def metrics() -> Response:
-        head = hall.reader.head()
-        size.set(head.size)
-        age.set((now_us() - head.recorded_us) / 1e6)
-        return Response(generate_latest(figures), media_type=CONTENT_TYPE_LATEST)
+    @app.exception_handler(Exception)
+    def of_ours_alone(request: Request, error: Exception) -> Response:
+        # Without the values of variables, which may be somebody's: the places are enough to find it.
+        logger.error("a request met a bug", path=request.url.path, trace="".join(format_exception(error)))
+        return told(request, Unavailable("the server made a mistake of its own", code="bug"), 500)
 
-    @app.get("/log/checkpoint", response_class=PlainTextResponse)
-    @app.get("/log/checkpoint/latest", response_class=PlainTextResponse)
-    def checkpoint() -> Response:
-        """The newest signed head (no witness is configured: the newest is the one that meets the policy)."""
-        path = read_published(hall.data / "published", "checkpoint")
-        return Response(
-            path.read_bytes(), media_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-cache"}
-        )
-
-    @app.get("/log/tile/entries/{name:path}")
-    def entries(name: str, request: Request) -> Response:
-        """A bundle of entries, each checked against its leaf while it is read."""
-        must_be_auditor(request)
-        found = parse_path(f"tile/entries/{name}")
-        assert isinstance(found, Bundle)
-        placed = hall.reader.entries(found.index * 256, found.index * 256 + found.width)
-        if len(placed) != found.width:
-            raise NotFound("the log has no such entries yet", code="no-file")
-        for one in placed:
-            check_bytes(one)
-        return Response(
-            encode_bundle([one.entry for one in placed]),
-            media_type="application/octet-stream",
-            headers={"Cache-Control": "private, max-age=31536000, immutable"},
-        )
-
-    @app.get("/log/tile/{name:path}", response_class=FileResponse)
-    def tile(name: str) -> Response:
-        """A hash tile: static, immutable, for everyone."""
-        path = read_published(hall.data / "published", f"tile/{name}")
-        return FileResponse(
-            path,
-            media_type="application/octet-stream",
-            headers={"Cache-Control": "public, max-age=31536000, immutable"},
-        )
-
-    @app.post("/api/statements", status_code=201)
-    def commit(signed: Signed) -> dict[str, Any]:
-        """Take in a statement signed elsewhere; answers with the promise, and the place once it is there."""
-        outcome = hall.door.commit(bytes.fromhex(signed.entry))
-        placed = hall.wait_placed([outcome])
-        return {
-            "id": outcome.id.hex(),
-            "stream": outcome.stream,
-            "seq": outcome.seq,
-            "repeated": outcome.repeated,
-            "index": placed.get(outcome.id),
-            "promise": hall.promise(outcome),
-        }
-
+    app.include_router(log.routes(hall, access, figures))
+    app.include_router(statements.routes(hall, access))
+    app.include_router(queries.routes(hall, access))
+    app.include_router(pages.routes(hall, access, shown))
+    app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
+    app.add_middleware(Guard)
     return app
+
+
+def _wants_page(request: Request) -> bool:
+    path = request.url.path
+    for_machines = path.startswith(("/api/", "/log/", "/static/")) or path in ("/healthz", "/metrics", "/openapi.json")
+    return not for_machines and "text/html" in request.headers.get("accept", "")

@@ -98,3 +98,26 @@ def case_due(
         )
         found = clocks.due_list(connection, before_us=before_us, clock=clock, limit=limit)
         answer(found | {"as_of": stand(hall)}, as_json=json)
+
+
+@case_app.command("completeness")
+def case_completeness(
+    case_id: Annotated[str, typer.Argument(help="The source's own id, a live case's, or a stream's name.")],
+    at: Annotated[int | None, typer.Option("--at", min=1, help="A size at which case heads were stated.")] = None,
+    data: Data = DEFAULT_DATA,
+    json: Json = False,
+) -> None:
+    """How many statements a case has, exactly, or that there is none. Example: mingjian case completeness case-10011
+
+    Case heads are stated now unless the last are as new as the log. With --json the answer is itself the document that
+    mingjian-verify proof checks.
+    """
+    from api.log_proofs import complete_stream
+    from api.questions import stream_meant
+
+    with speaking(as_json=json), derived(data) as (hall, _), hall.sequencing():
+        document, head = complete_stream(hall, stream_meant(hall, case_id), at=at, fresh=True)
+        told = document.as_json()
+        if not json:
+            told = {name: told[name] for name in ("stream", "size", "statements", "last")} | {"on": head.as_json()}
+        answer(told, as_json=json)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -11,9 +12,12 @@ from api.case_commands import case_app
 from api.clock_commands import clock_app
 from api.exchange_commands import export_app, import_app
 from api.figure_commands import cards_app, metrics_app
+from api.log_commands import log_app
 from api.options import DEFAULT_DATA, Data, Json
-from api.output import answer, log_to_stderr, speaking
+from api.output import answer, complain, log_to_stderr, speaking
+from api.registry_commands import keys_app, registry_app
 from api.upkeep_commands import upkeep_app
+from ledger.errors import Malformed, NotFound
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="明鉴 Mingjian: the audit and oversight ledger.")
 app.add_typer(clock_app, name="clock")
@@ -22,6 +26,9 @@ app.add_typer(export_app, name="export")
 app.add_typer(metrics_app, name="metrics")
 app.add_typer(cards_app, name="cards")
 app.add_typer(case_app, name="case")
+app.add_typer(log_app, name="log")
+app.add_typer(keys_app, name="keys")
+app.add_typer(registry_app, name="registry")
 app.add_typer(upkeep_app)
 
 
@@ -54,7 +61,9 @@ def up(
 
 @app.command()
 def token(
-    scope: Annotated[str, typer.Argument(help="auditor or operator")], data: Data = DEFAULT_DATA, json: Json = False
+    scope: Annotated[str, typer.Argument(help="auditor, operator or reader")],
+    data: Data = DEFAULT_DATA,
+    json: Json = False,
 ) -> None:
     """Make an API token, shown once. Example: mingjian token auditor"""
     from api.tokens import Tokens
@@ -63,7 +72,32 @@ def token(
         answer({"scope": scope, "token": Tokens(data).make(scope)}, as_json=json)
 
 
+@app.command()
+def link(data: Data = DEFAULT_DATA, json: Json = False) -> None:
+    """Make a link into the pages of a running server: one browser, once, within ten minutes. Example: mingjian link"""
+    from api.sessions import Sessions
+
+    with speaking(as_json=json):
+        if not (data / "keys").is_dir():
+            raise NotFound(f"there is no ledger in {data}", code="no-ledger", mend=f"mingjian init --data {data}")
+        answer({"link": Sessions(data).link()}, as_json=json)
+
+
+# Typer carries its own copy of click and does not name its errors: this is the class of all wrong usage.
+_WrongUsage: Final[type[Any]] = typer.BadParameter.__bases__[0]
+
+
 def main() -> None:
     """The console script."""
     log_to_stderr()
-    app()
+    try:
+        sys.exit(app(standalone_mode=False))
+    except _WrongUsage as error:
+        # Wrong usage is told in JSON too: whoever asked for one line of JSON gets one line of JSON.
+        if "--json" in sys.argv:
+            complain(Malformed(error.format_message(), code="usage"), as_json=True)
+        error.show()
+        sys.exit(error.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        print("stopped; what was acknowledged stays, run it again to go on", file=sys.stderr)
+        sys.exit(130)

@@ -9,7 +9,7 @@ import typer
 
 from api.options import DEFAULT_DATA, Data, Json, Source, derived
 from api.output import answer, speaking
-from ledger.errors import Malformed
+from ledger.errors import Malformed, Refused
 
 metrics_app = typer.Typer(no_args_is_help=True, help="Figures, each with what it stands on.")
 cards_app = typer.Typer(no_args_is_help=True, help="Prompts and cards.")
@@ -67,7 +67,7 @@ def cards_backtest(
     source: Source,
     yellow: Annotated[str, typer.Option(help="Share of the limit at which a yellow card is raised.")] = "0.9",
     red: Annotated[str, typer.Option(help="Share of the limit past which a red card is raised.")] = "1.0",
-    calendar_time: Annotated[bool, typer.Option("--calendar-time", help="Reckon in plain elapsed time.")] = True,
+    calendar_time: Annotated[bool, typer.Option("--calendar-time", help="Reckon in plain elapsed time.")] = False,
     rules: Annotated[Path | None, typer.Option(help="A rule file instead of the two shares.")] = None,
     data: Data = DEFAULT_DATA,
     json: Json = False,
@@ -78,6 +78,12 @@ def cards_backtest(
     from projections import imported
 
     with speaking(as_json=json), derived(data) as (hall, connection):
+        if rules is None and not calendar_time:
+            raise Refused(
+                "a source's own dates say nothing about its working days",
+                code="calendar-time",
+                mend="--calendar-time reckons in plain elapsed time; a rule file (--rules) may say otherwise",
+            )
         pack = threshold_rules(yellow=yellow, red=red) if rules is None else read_card_rules(rules.read_bytes())
         found = imported.backtest(connection, source, pack)
         answer(found.as_json() | {"calendar_time": calendar_time, "as_of": stand(hall)}, as_json=json)

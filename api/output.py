@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import orjson
-import structlog
 import typer
 
 from ledger.errors import MingjianError, Unavailable
@@ -20,6 +19,8 @@ from ledger.statement import instant_text
 
 def log_to_stderr() -> None:
     """Programs' logs go to standard error: standard output is for results."""
+    import structlog  # a tenth of a second that commands without a ledger need not wait
+
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
 
@@ -86,10 +87,23 @@ def speaking(*, as_json: bool) -> Iterator[None]:
     try:
         yield
     except MingjianError as error:
-        if as_json:
-            sys.stdout.write(orjson.dumps(error.as_json(), default=str).decode() + "\n")
-        else:
-            print(f"error: {error.message}", file=sys.stderr)
-            if error.mend:
-                print(f"       {error.mend}", file=sys.stderr)
+        complain(error, as_json=as_json)
         raise typer.Exit(3 if isinstance(error, Unavailable) else 1) from error
+    except OSError as error:
+        told = Unavailable(
+            f"{error.filename or 'the system'}: {error.strerror or error}",
+            code="system",
+            mend="look at the path, its rights and the room on its disk; mingjian doctor looks at all of them",
+        )
+        complain(told, as_json=as_json)
+        raise typer.Exit(3) from error
+
+
+def complain(error: MingjianError, *, as_json: bool) -> None:
+    """Say what could not be done: one line of JSON on standard output, or words on the other."""
+    if as_json:
+        sys.stdout.write(orjson.dumps(error.as_json(), default=str).decode() + "\n")
+        return
+    print(f"error: {error.message}", file=sys.stderr)
+    if error.mend:
+        print(f"       {error.mend}", file=sys.stderr)

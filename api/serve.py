@@ -23,6 +23,7 @@ from granian.constants import Interfaces
 from granian.server.embed import Server
 
 from api.app import create_app
+from api.sessions import Sessions
 from ledger.door.hall import Hall, create_ledger, open_ledger
 from ledger.errors import MingjianError, Refused
 from ledger.exchange.generate import generate_xes
@@ -51,7 +52,11 @@ def up(data: Path, *, port: int, demo: bool, demo_log: Path | None) -> None:
         if demo:
             _import_demo(hall, demo_log)
         stack.enter_context(_kept_up(hall))
-        print(f"Mingjian 明鉴 is up: http://127.0.0.1:{port}/  (Ctrl-C ends it)", file=sys.stderr)
+        stack.enter_context(hall.sweeping())
+        sessions = Sessions(data)
+        sessions.served_at(f"http://127.0.0.1:{port}")
+        print(f"Mingjian 明鉴 is up. Your way in, once, within ten minutes: {sessions.link()}", file=sys.stderr)
+        print(f"Another one: mingjian link --data {data}   The end: Ctrl-C", file=sys.stderr)
         asyncio.run(_serve(hall, port))
     print("ended; the data stays", file=sys.stderr)
 

@@ -1,7 +1,10 @@
 """Scoped API tokens: shown once, kept as digests in ``DATA/tokens.json``, readable by its owner alone.
 
-A token is ``mj_`` + 43 characters of base64url (256 random bits). A scope is a role of the ledger's policy, here
-``auditor`` (entries, whole log) or ``operator`` (acts of keys kept here).
+A token is ``mj_`` + 43 characters of base64url (256 random bits) and has one scope:
+
+``auditor``   the entries of the log
+``operator``  drafts of statements, for keys kept elsewhere
+``reader``    case data and figures
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import orjson
 from ledger.errors import Refused
 from ledger.store.published import write_file
 
-SCOPES: Final = ("auditor", "operator")
+SCOPES: Final = ("auditor", "operator", "reader")
 
 
 class Tokens:

@@ -1,0 +1,177 @@
+"""The door over HTTP, for keys kept elsewhere: prepare a draft, sign it, commit the signed bytes, fetch the receipt.
+
+The bytes committed are the authority: who signed them is checked under the log's own registries, so committing needs
+no token. A draft is only a proposal; the signer's side checks it before it signs.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Path
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.access import Access
+from api.log_questions import inclusion_proof
+from api.problems import RESPONSES
+from api.routes.params import PATTERN
+from ledger.door.door import Wish
+from ledger.door.hall import Hall
+from ledger.errors import NotFound
+from ledger.keys import check_public_key, thumbprint
+from ledger.statement import StatementId, join_signature
+from ledger.tree.proof import SUFFIX
+from projections.runner import read_position
+
+WAIT_S: Final = 2.0
+_ID: Final = r"^[0-9a-f]{64}$"
+
+Hex32 = Annotated[str, Field(pattern=_ID)]
+Word = Annotated[str, Field(pattern=PATTERN, min_length=1, max_length=300)]
+StatementHex = Annotated[str, Path(pattern=_ID, description="The statement's id: its leaf hash, hex")]
+
+
+class Asked(BaseModel):
+    """What somebody wants stated, in clear: the door seals what the type says is sealed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    public_key: Hex32 = Field(description="The actor's Ed25519 key, raw, hex")
+    actor: Word
+    role: Word
+    stream: Word
+    type: Word
+    at: Word = Field(description="The claimed time, RFC 3339")
+    request: Word = Field(description="The same request is one statement for ever")
+    values: dict[str, Any] = Field(default={}, description="The type's fields")
+    unit: Word | None = None
+    window: Word | None = None
+    causes: list[Hex32] = Field(default=[], max_length=64)
+    subject: Word | None = Field(default=None, description="Whose key seals the values; the stream without it")
+    digests: list[Word] | None = Field(default=None, description="Disclosures made before, for a confirmation")
+
+
+class Drafted(BaseModel):
+    """A draft to check and sign; all members are hex."""
+
+    kid: str
+    protected: str
+    payload: str
+    to_be_signed: str
+    entry_head: str = Field(description="The entry is these bytes and then the 64 of the signature")
+
+
+class Signed(BaseModel):
+    """A statement signed elsewhere."""
+
+    entry: str = Field(pattern=r"^([0-9a-f]{2})+$", max_length=2 * 65_535, description="The whole entry, hex")
+
+
+class Taken(BaseModel):
+    """What became of a committed statement. ``index`` is null while it is being placed."""
+
+    id: str
+    stream: str
+    seq: int
+    repeated: bool = Field(description="The same request was made before: this is its first result")
+    index: int | None
+    projected: bool = Field(description="Whether the answers of this server know it already")
+    promise: str = Field(description="A signed note: the statement will stand in the tree by that time")
+
+
+def routes(hall: Hall, access: Access) -> APIRouter:
+    """Under ``/api/drafts`` and ``/api/statements``."""
+    router = APIRouter(tags=["door"], responses=RESPONSES)
+
+    @router.post("/api/drafts", dependencies=[Depends(access.operator)])
+    def prepare(asked: Asked) -> Drafted:
+        """Prepare a statement for a signer elsewhere. Nothing is reserved: sign and commit it, or forget it."""
+        public = bytes.fromhex(asked.public_key)
+        check_public_key(public)
+        wish = Wish(
+            actor=asked.actor,
+            role=asked.role,
+            stream=asked.stream,
+            type=asked.type,
+            at=asked.at,
+            request=asked.request,
+            values=asked.values,
+            unit=asked.unit,
+            window=asked.window,
+            causes=tuple(StatementId(bytes.fromhex(cause)) for cause in asked.causes),
+            subject=asked.subject,
+            digests=None if asked.digests is None else tuple(asked.digests),
+        )
+        protected, payload, to_be_signed = hall.door.prepare(wish, public)
+        return Drafted(
+            kid=thumbprint(public).hex(),
+            protected=protected.hex(),
+            payload=payload.hex(),
+            to_be_signed=to_be_signed.hex(),
+            entry_head=join_signature(protected, payload, b"").hex(),
+        )
+
+    @router.post("/api/statements", status_code=201)
+    def commit(signed: Signed) -> Taken:
+        """Take in a statement signed elsewhere; answers with the promise, and the place once it is there."""
+        until = time.monotonic() + WAIT_S
+        outcome = hall.door.commit(bytes.fromhex(signed.entry))
+        index = hall.wait_placed([outcome], timeout_s=WAIT_S).get(outcome.id)
+        return Taken(
+            id=outcome.id.hex(),
+            stream=outcome.stream,
+            seq=outcome.seq,
+            repeated=outcome.repeated,
+            index=index,
+            projected=index is not None and _wait_projected(hall, index, until),
+            promise=hall.promise(outcome),
+        )
+
+    @router.get("/api/statements/{statement}", responses={202: {"description": "Taken in, being placed"}})
+    def receipt(statement: StatementHex) -> JSONResponse:
+        """The place of a statement and its proof: index, signed checkpoint, inclusion path."""
+        found = inclusion_proof(hall, bytes.fromhex(statement))
+        if found is None:
+            return JSONResponse({"id": statement, "placed": False}, status_code=202, headers={"Retry-After": "1"})
+        checkpoint, proof = found
+        return JSONResponse(
+            {
+                "id": statement,
+                "placed": True,
+                "index": proof.index,
+                "size": checkpoint.size,
+                "root": checkpoint.root.hex(),
+                "checkpoint": proof.checkpoint.decode(),
+                "inclusion": [hash_.hex() for hash_ in proof.path],
+            }
+        )
+
+    @router.get(
+        "/api/statements/{statement}/proof",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {}}}},
+    )
+    def proof_file(statement: StatementHex) -> Response:
+        """The same as a C2SP tlog-proof file, for tools not written here."""
+        found = inclusion_proof(hall, bytes.fromhex(statement))
+        if found is None:
+            raise NotFound("the statement is being placed", code="being-placed", mend="ask again in a second")
+        name = f'attachment; filename="{statement}{SUFFIX}"'
+        return Response(
+            found[1].to_bytes(), media_type="text/plain; charset=utf-8", headers={"Content-Disposition": name}
+        )
+
+    return router
+
+
+def _wait_projected(hall: Hall, index: int, until: float) -> bool:
+    """Whether the projections hold entry ``index``, at the latest ``until`` (monotonic)."""
+    while True:
+        with hall.database.use("reader") as connection:
+            if read_position(connection).position > index:
+                return True
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)

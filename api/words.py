@@ -1,0 +1,183 @@
+"""What codes of the ledger are called on a page, as message ids (see ``api.translations``)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from api.translations import N_
+
+STAGES: Final = {
+    "applied": N_("applied"),
+    "gaps_told": N_("gaps told"),
+    "refused": N_("refused"),
+    "accepted": N_("accepted"),
+    "accepted_with_gaps": N_("accepted with gaps"),
+    "deemed_accepted": N_("deemed accepted"),
+    "in_review": N_("in review"),
+    "granted": N_("granted"),
+    "denied": N_("denied"),
+    "withdrawn": N_("withdrawn"),
+    "lapsed": N_("lapsed"),
+    "delivered": N_("delivered"),
+    "closed": N_("closed"),
+    "taken": N_("ticket taken"),
+    "called": N_("called"),
+    "served": N_("served"),
+    "skipped": N_("skipped"),
+    "expired": N_("expired"),
+}
+
+# By type, without its version.
+ACTS: Final = {
+    "imported.case": N_("What the source says of the case"),
+    "imported.event": N_("Event without a name"),
+    "approval.applied": N_("Applied"),
+    "approval.gaps_told": N_("Gaps told"),
+    "approval.supplied": N_("Papers supplied"),
+    "approval.accepted": N_("Accepted"),
+    "approval.accepted_with_gaps": N_("Accepted with gaps"),
+    "approval.gap_filled": N_("Gap filled"),
+    "approval.gaps_lapsed": N_("Gaps lapsed"),
+    "approval.refused": N_("Refused"),
+    "approval.deemed_accepted": N_("Deemed accepted"),
+    "approval.branch_opened": N_("Unit's review opened"),
+    "approval.branch_finished": N_("Unit's review finished"),
+    "approval.step_started": N_("Step started"),
+    "approval.step_finished": N_("Step finished"),
+    "approval.suspended": N_("Suspended"),
+    "approval.resumed": N_("Resumed"),
+    "approval.extended": N_("Extended"),
+    "approval.decided": N_("Decided"),
+    "approval.withdrawn": N_("Withdrawn"),
+    "approval.delivered": N_("Delivered"),
+    "approval.closed": N_("Closed"),
+    "approval.reopened": N_("Reopened"),
+    "approval.late_entry_confirmed": N_("Late entry confirmed"),
+    "ticket.taken": N_("Ticket taken"),
+    "ticket.called": N_("Called"),
+    "ticket.served": N_("Served"),
+    "ticket.skipped": N_("Skipped"),
+    "ticket.expired": N_("Expired"),
+    "import.started": N_("Import started"),
+    "import.finished": N_("Import finished"),
+}
+
+CLOCKS: Final = {
+    "statutory": N_("statutory limit"),
+    "promise": N_("promised limit"),
+    "joint": N_("joint review"),
+    "gap_notice": N_("notice of gaps"),
+    "branch": N_("a unit's review"),
+    "step": N_("step"),
+    "delivery": N_("delivery"),
+}
+
+CLOCK_STATES: Final = {
+    "running": N_("running"),
+    "paused": N_("paused"),
+    "overdue": N_("overdue"),
+    "stopped_in_time": N_("stopped in time"),
+    "stopped_late": N_("stopped late"),
+    "not_yet_known": N_("due date not yet known"),
+}
+
+UNITS: Final = {
+    "working-day": N_("working days"),
+    "calendar-day": N_("calendar days"),
+    "hour": N_("hours"),
+}
+
+FLAGS: Final = {
+    "before-case-start": N_("earlier than the case's start"),
+    "end-before-start": N_("the case ends before it starts"),
+    "future": N_("later than the time of reading"),
+    "out-of-order": N_("earlier than the event before it in the file"),
+    "no-offset": N_("a time without a zone, read as UTC"),
+    "date-only": N_("a day without a time"),
+    "bad-timestamp": N_("a text that is no time"),
+    "no-timestamp": N_("no time at all"),
+    "no-activity": N_("no name of what was done"),
+    "no-case-id": N_("the case has no number"),
+    "case-split": N_("the file names the case twice"),
+    "duplicate-key": N_("the same attribute twice; the last one counts"),
+    "odd-xml": N_("text that the format does not know was left out"),
+}
+
+CUSTODY: Final = {
+    "actor": N_("key held by the person alone"),
+    "device": N_("key held by a device"),
+    "server": N_("key kept by this server for the signer: weaker"),
+}
+
+ROLES: Final = {
+    "source_adapter": N_("adapter of a source"),
+    "window_clerk": N_("window clerk"),
+    "approver": N_("approver"),
+    "reviewer": N_("reviewer"),
+    "unit_head": N_("head of the unit"),
+    "system_clock": N_("system clock"),
+    "key_officer": N_("key officer"),
+    "catalogue_admin": N_("catalogue administrator"),
+    "queue_machine": N_("queue machine"),
+}
+
+# Title and what to do, by the error's code.
+ERRORS: Final = {
+    "session": (
+        N_("Please come in by a link"),
+        N_("Case data is for people who were let in. Run the command below on the server and open the link it prints."),
+    ),
+    "link": (
+        N_("This link no longer works"),
+        N_("A link lets one browser in, once, within ten minutes. Run the command below to get a new one."),
+    ),
+    "token": (N_("A token of another scope is needed"), N_("Ask the operator for a token of the right scope.")),
+    "no-case": (
+        N_("There is no such case"),
+        N_("Look at its number again, or at the moment you ask about: it may not have begun."),
+    ),
+    "no-source": (
+        N_("There is no such source"),
+        N_("Nothing was imported under this name. Choose one of the sources in the list."),
+    ),
+    "no-page": (N_("There is no such page"), N_("The list of cases is a good place to begin.")),
+    "position": (N_("The log is not that long yet"), N_("Ask as of a position that the log has reached.")),
+    "instant": (N_("This is no time"), N_("Write it like 2024-03-04T09:30:00+08:00.")),
+    "malformed": (N_("The question is not well formed"), N_("Go back and look at the fields again.")),
+    "entry-changed": (
+        N_("Evidence: the bytes of an entry were changed"),
+        N_("What is stored no longer hashes to its leaf. Keep this page, and have the entry put back from a mirror."),
+    ),
+    "leaf-changed": (
+        N_("Evidence: an entry does not stand in the signed tree"),
+        N_("Keep this page and the checkpoint: both are evidence."),
+    ),
+    "entry-missing": (
+        N_("Evidence: an entry is missing from the store"),
+        N_("Have it put back, byte for byte, from published entries or a mirror."),
+    ),
+    "stream-gap": (
+        N_("Evidence: a statement of this case is missing"),
+        N_("The chain of the case is broken at this place. Have it put back from published entries or a mirror."),
+    ),
+    "signature": (
+        N_("Evidence: a signature does not hold"),
+        N_("The statement was not signed by the key that it names. Keep this page."),
+    ),
+    "bug": (
+        N_("The server made a mistake"),
+        N_("It is ours, not yours, and stands in the server's log. Try again; if it comes back, tell the operator."),
+    ),
+    "database": (N_("The database does not answer"), N_("Try again in a moment.")),
+    "projections": (N_("The lists are being made"), N_("Try again in a moment.")),
+    "behind": (N_("The lists have not come that far yet"), N_("Try again in a moment.")),
+}
+FAMILIES: Final = {
+    400: (N_("This was refused"), N_("Nothing was changed.")),
+    403: (N_("This is not allowed"), N_("Nothing was changed.")),
+    404: (N_("This is not there"), N_("The list of cases is a good place to begin.")),
+    409: (N_("This collides with what is recorded"), N_("Nothing was changed.")),
+    422: (N_("The question is not well formed"), N_("Go back and look at the fields again.")),
+    500: (N_("Evidence: the log is not what it must be"), N_("Keep this page and tell the operator and an auditor.")),
+    503: (N_("A part of the server does not answer"), N_("Try again in a moment.")),
+}

@@ -1,0 +1,214 @@
+"""Who may ask what: every route is for everyone by name, or asks for what opens it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.routing import APIRoute
+from starlette.routing import Mount
+
+from api.app import create_app
+from api.sessions import CODE_S, SESSION_S, Sessions
+from api.tokens import Tokens
+from ledger.errors import NotFound, Refused
+
+# What is for everyone. Committing is: the bytes are signed, and the log's own registries say by whom.
+PUBLIC = {
+    ("GET", "/healthz"),
+    ("GET", "/metrics"),
+    ("GET", "/log/checkpoint"),
+    ("GET", "/log/checkpoint/latest"),
+    ("GET", "/log/tile/{name:path}"),
+    ("POST", "/api/statements"),
+    ("GET", "/api/statements/{statement}"),
+    ("GET", "/api/statements/{statement}/proof"),
+    ("GET", "/enter"),
+    ("GET", "/docs"),
+    ("GET", "/openapi.json"),
+    ("GET", "/static"),
+}
+SCOPE = {("GET", "/log/tile/entries/{name:path}"): "auditor", ("POST", "/api/drafts"): "operator"}  # else reader
+PARTS = {
+    "{name:path}": "000",
+    "{statement}": "00" * 32,
+    "{source}": "permits",
+    "{case:path}": "x",
+    "{stream:path}": "x",
+    "{kind}": "unit",
+    "{thing:path}": "x",
+}
+BODIES: dict[str, dict[str, Any]] = {
+    "/api/drafts": {
+        "public_key": "00" * 32,
+        "actor": "a",
+        "role": "r",
+        "stream": "s/1",
+        "type": "t",
+        "at": "now",
+        "request": "r",
+    },
+    "/api/sources/{source}/backtest": {},
+}
+
+
+def every_route(served: Any) -> list[tuple[str, str]]:
+    app = create_app(served.hall)
+    found = []
+    for route in flat(app.routes):
+        if isinstance(route, Mount):
+            found.append(("GET", route.path))
+        else:
+            found += [(method, route.path) for method in sorted((route.methods or set()) - {"HEAD"})]
+    return found
+
+
+def flat(routes: Any) -> Iterator[Any]:
+    for route in routes:
+        inner = getattr(route, "original_router", None)
+        if inner is not None:
+            yield from flat(inner.routes)
+        else:
+            yield route
+
+
+def ask(client: httpx.Client, method: str, path: str) -> httpx.Response:
+    address = path
+    for name, value in PARTS.items():
+        address = address.replace(name, value)
+    return client.request(method, address, json=BODIES.get(path))
+
+
+def test_every_route_is_known_to_this_file_as_public_or_closed(served: Any) -> None:
+    routes = every_route(served)
+    assert len(routes) > 25
+    assert set(routes) >= PUBLIC
+    assert all(
+        isinstance(route, APIRoute | Mount) or route.path in ("/openapi.json",)
+        for route in flat(create_app(served.hall).routes)
+    )
+
+
+def test_without_a_token_only_public_routes_answer(served: Any) -> None:
+    with served.client() as client:
+        for method, path in every_route(served):
+            if path == "/enter":
+                continue  # the code is what opens it
+            answer = ask(client, method, path)
+            assert (answer.status_code == 403) == ((method, path) not in PUBLIC), (method, path, answer.status_code)
+            if answer.status_code == 403:
+                assert answer.json()["code"] in ("token", "session")
+
+
+@pytest.mark.parametrize("scope", ["auditor", "operator", "reader", "nobody's"])
+def test_a_token_opens_the_routes_of_its_scope_and_no_others(served: Any, scope: str) -> None:
+    token = served.tokens.get(scope, "mj_" + "A" * 43)
+    with httpx.Client(base_url=served.base, headers={"Authorization": f"Bearer {token}"}, timeout=20) as client:
+        for method, path in every_route(served):
+            if (method, path) in PUBLIC or path == "/leave":
+                continue
+            answer = ask(client, method, path)
+            wanted = SCOPE.get((method, path), "reader")
+            assert (answer.status_code != 403 or answer.json()["code"] != "token") == (scope == wanted), (method, path)
+
+
+def test_a_session_reads_and_does_nothing_else(served: Any) -> None:
+    with served.browser() as browser:
+        assert browser.get("/api/sources").status_code == 200
+        assert browser.get("/log/tile/entries/000").status_code == 403
+        assert browser.post("/api/drafts", json=BODIES["/api/drafts"]).status_code == 403
+
+
+def test_a_wrong_token_is_not_saved_by_a_session(served: Any) -> None:
+    with served.browser() as browser:
+        answer = browser.get("/api/sources", headers={"Authorization": f"Bearer {served.tokens['auditor']}"})
+        assert answer.status_code == 403
+
+
+# ------------------------------------------------------------------------------------------- one-time links
+
+
+def test_a_link_works_once_and_sets_a_cookie_that_no_script_reads_and_no_other_site_sends(served: Any) -> None:
+    link = Sessions(served.hall.data).link()
+    with served.client() as first, served.client() as second:
+        entered = first.get(link)
+        assert (entered.status_code, entered.headers["location"]) == (303, "/")
+        cookie = entered.headers["set-cookie"].lower()
+        assert "httponly" in cookie
+        assert "samesite=strict" in cookie
+        assert f"max-age={SESSION_S}" in cookie
+        assert first.get("/").status_code == 200
+        assert second.get(link).json()["code"] == "link"
+        assert second.get("/").status_code == 403
+
+
+def test_leaving_ends_the_session_on_the_server(served: Any) -> None:
+    with served.browser() as browser:
+        kept = dict(browser.cookies)
+        assert browser.post("/leave", follow_redirects=False).status_code == 303
+    with httpx.Client(base_url=served.base, cookies=kept) as thief:
+        assert thief.get("/").status_code == 403
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def sessions(tmp_path: Path, clock: Clock) -> Sessions:
+    found = Sessions(tmp_path, clock=clock)
+    found.served_at("http://127.0.0.1:1")
+    return found
+
+
+def code_of(link: str) -> str:
+    return link.partition("code=")[2]
+
+
+def test_a_code_runs_out_after_ten_minutes(sessions: Sessions, clock: Clock) -> None:
+    code = code_of(sessions.link())
+    clock.now += CODE_S
+    assert sessions.enter(code) is None
+
+
+def test_a_session_runs_out(sessions: Sessions, clock: Clock) -> None:
+    session = sessions.enter(code_of(sessions.link()))
+    assert session is not None
+    clock.now += SESSION_S - 1
+    assert sessions.holds(session)
+    clock.now += 1
+    assert not sessions.holds(session)
+
+
+def test_sessions_live_on_in_another_process_and_codes_are_not_kept_in_clear(
+    sessions: Sessions, tmp_path: Path
+) -> None:
+    code = code_of(sessions.link())
+    file = tmp_path / "sessions.sqlite"
+    assert code.encode() not in file.read_bytes()
+    assert file.stat().st_mode & 0o077 == 0
+    session = Sessions(tmp_path, clock=lambda: 1_000_001.0).enter(code)
+    assert session is not None
+    assert sessions.holds(session)
+
+
+def test_a_link_needs_a_server_to_lead_to(tmp_path: Path) -> None:
+    with pytest.raises(NotFound):
+        Sessions(tmp_path).link()
+
+
+def test_there_is_no_token_of_a_scope_unheard_of(tmp_path: Path) -> None:
+    with pytest.raises(Refused):
+        Tokens(tmp_path).make("everything")

@@ -1,0 +1,78 @@
+"""Debian's Chromium, strict about everything a page says on its console, in front of a real ledger."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+from api.sessions import Sessions
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome") or ""
+
+
+def town() -> Any:
+    """The served ledger of the tests beside these: one set of people and cases for both."""
+    path = Path(__file__).parents[1] / "api" / "conftest.py"
+    spec = importlib.util.spec_from_file_location("served_for_browsers", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module.town
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with town()(tmp_path_factory.mktemp("browsed")) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def said() -> list[str]:
+    """What pages said on their consoles: must stay empty."""
+    return []
+
+
+def watch(page: Page, said: list[str]) -> None:
+    def hear(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            said.append(f"{page.url}: {message.text}")
+
+    page.on("console", hear)
+    page.on("pageerror", lambda error: said.append(f"{page.url}: {error}"))
+
+
+@pytest.fixture
+def inside(served: Any, chromium: Browser, said: list[str]) -> Iterator[BrowserContext]:
+    """A browser that came in by a link; everything on its consoles is noted."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900}, base_url=served.base)
+    context.on("page", lambda page: watch(page, said))
+    page = context.new_page()
+    page.goto(Sessions(served.hall.data).link())
+    page.close()
+    yield context
+    context.close()
+    assert said == []
+
+
+@pytest.fixture
+def case(served: Any) -> str:
+    """The stream of an imported case."""
+    with served.client("reader") as client:
+        return str(client.get("/api/cases", params={"source": "permits", "limit": 1}).json()["cases"][0]["stream"])
