@@ -1,1 +1,1 @@
-"""One file per stream of the counter: its states, and the commands that go in through the door."""
+"""One file per kind of stream: its commands, which go in through the door."""

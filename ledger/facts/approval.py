@@ -45,6 +45,7 @@ from ledger.errors import NotAllowed, Refused
 from ledger.facts.calendar import CalendarUnknown
 from ledger.facts.case_clocks import ItemClock, ItemRules, day_at, last_fill_day, parse_item
 from ledger.facts.registry import Registry
+from ledger.facts.stages import check_names, out_of_order, words
 from ledger.facts.types import verb_of
 from ledger.facts.upcasts import current
 from ledger.statement import Statement, StatementId
@@ -165,26 +166,12 @@ LATE: Final = frozenset({"paper", "outage"})
 _DAYS_PER_WORKING_DAY: Final = 3
 
 
-def _words(name: str) -> str:
-    return name.replace("_", " ")
-
-
 def possible(state: Approval | None) -> list[str]:
     """The acts whose turn it may be now, by name; what each must hold is for ``FOLD.check``."""
     if state is None:
         return ["applied"]
     in_turn = [verb for verb, (stages, _) in TABLE.items() if state.stage in stages]
     return in_turn if state.late else [verb for verb in in_turn if verb != "late_entry_confirmed"]
-
-
-def _out_of_order(state: Approval | None, verb: str) -> Refused:
-    now = "not applied for yet" if state is None else _words(state.stage)
-    return Refused(
-        f"“{_words(verb)}” cannot come now: the case is {now}",
-        code="approval-order",
-        mend=f"what can come now: {', '.join(map(_words, possible(state)))}",
-        stage=None if state is None else str(state.stage),
-    )
 
 
 class _ApprovalFold:
@@ -200,16 +187,23 @@ class _ApprovalFold:
             _check_application(act, registry)
             return
         if state is None or verb not in TABLE or state.stage not in TABLE[verb][0]:
-            raise _out_of_order(state, verb)
+            raise out_of_order(
+                verb,
+                kind="approval",
+                thing="the case",
+                stage=None if state is None else str(state.stage),
+                unopened="not applied for yet",
+                possible=possible(state),
+            )
         if "branch" in data and verb != "branch_opened":
             _check_branch(state, act)
         match verb:
             case "gaps_told":
-                _check_names(data["gaps"], "gaps")
+                check_names(data["gaps"], "gaps")
             case "supplied":
-                _check_names(data["papers"], "papers")
+                check_names(data["papers"], "papers")
             case "accepted_with_gaps":
-                _check_names(data["gaps"], "gaps")
+                check_names(data["gaps"], "gaps")
                 _check_fill_by(state, act, registry)
             case "gap_filled":
                 if data["gap"] not in state.gaps:
@@ -244,7 +238,7 @@ class _ApprovalFold:
             case "resumed":
                 if (data.get("branch"), data["pause"]) not in state.pauses:
                     raise Refused(
-                        f"no pause for {_words(data['pause'])} is open here",
+                        f"no pause for {words(data['pause'])} is open here",
                         code="pause-not-open",
                         mend=f"open pauses: {', '.join(sorted(kind for _, kind in state.pauses)) or 'none'}",
                     )
@@ -354,13 +348,6 @@ def _check_application(act: Statement, registry: Registry) -> None:
     raise Refused(why, code="item", mend=mend)
 
 
-def _check_names(names: list[str], what: str) -> None:
-    if not names or len(set(names)) != len(names):
-        raise Refused(
-            f"the {what} are none, or one is named twice", code="names", mend="name each once, and all of them"
-        )
-
-
 def _check_fill_by(state: Approval, act: Statement, registry: Registry) -> None:
     day, fill_by = day_at(act.at_us), date.fromisoformat(act.data["fill_by"])
     if fill_by <= day:
@@ -444,7 +431,7 @@ def _check_branch(state: Approval, act: Statement) -> None:
 def _check_nothing_open(state: Approval, wish: str, *, branch: str | None = None) -> None:
     """Refuse to ``wish`` while steps or pauses are open: of ``branch``, or (None) anywhere in the case."""
     for code, opened in (("steps-open", state.steps), ("pauses-open", state.pauses)):
-        names = sorted(_words(name) for within, name in opened if branch is None or within == branch)
+        names = sorted(words(name) for within, name in opened if branch is None or within == branch)
         if names:
             raise Refused(
                 f"to {wish} is not possible with open {code.removesuffix('-open')}: {', '.join(names)}",
@@ -479,17 +466,17 @@ def _check_pause(state: Approval, data: Mapping[str, Any]) -> None:
     kind = data["pause"]
     if kind not in state.rules.pauses:
         raise Refused(
-            f"{_words(kind)} is no reason to pause a case of {state.item}",
+            f"{words(kind)} is no reason to pause a case of {state.item}",
             code="pause-kind",
             mend=f"kinds: {', '.join(sorted(state.rules.pauses))}",
         )
     if (data.get("branch"), kind) in state.pauses:
-        raise Refused(f"a pause for {_words(kind)} is open already", code="pause-open", mend="resume it first")
+        raise Refused(f"a pause for {words(kind)} is open already", code="pause-open", mend="resume it first")
     clocks = state.clocks_in_place
     for name in data.get("clocks", ()):
         if name not in clocks or kind not in clocks[name].pauses:
             raise Refused(
-                f"a pause for {_words(kind)} does not hold the clock {name}",
+                f"a pause for {words(kind)} does not hold the clock {name}",
                 code="pause-clock",
                 mend="name clocks of the item that are in place and know this kind, or none for all that do",
             )

@@ -14,22 +14,35 @@ Two things never change once they are here, whatever comes later: which person a
 from __future__ import annotations
 
 import hashlib
+import re
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ledger.errors import Malformed, NotAllowed, Refused
 from ledger.facts.calendar import Calendar, YearSchedule, china_mainland
+from ledger.facts.cameras import check_camera
 from ledger.facts.case_clocks import ItemRules, parse_item
 from ledger.facts.clocks import Unit
+from ledger.facts.places import check_handdown, check_site
 from ledger.facts.policy import Policy, Rule, parse_policy
 from ledger.facts.types import TYPES, check_data, check_value
 from ledger.keys import Thumbprint, check_public_key, check_signature, thumbprint
 from ledger.statement import Statement, StatementId, canonical_json
 
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
 CLOCK_ACTOR: Final = "system/clock"
 LOG_STREAM: Final = "log"
 GENESIS_STREAM: Final = "ledger"
+WITNESS_STREAM: Final = "witness"
+WITNESS_POLICY: Final = "witness.policy_set.v1"
+# Names that a policy's quorum line has already.
+_NO_WITNESS: Final = frozenset({"none", "majority"})
+_WITNESS_VKEY: Final = re.compile(r"([!-*,-~]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/]{44})", re.ASCII)
+_WITNESS_URL: Final = re.compile(r"https?://[!-~]+", re.ASCII)
 _DAY_US: Final = 86_400_000_000
 _SKEW_US: Final = 300_000_000  # how far two persons' clocks may stand apart
 # Why an item may not be closed at the window.
@@ -43,12 +56,22 @@ _OPENING: Final = {
     "unit": "unit.registered.v1",
     "window": "window.opened.v1",
     "item": "item.published.v1",
+    "authority": "authority.accepted.v1",
+    "witness": "witness.added.v1",
+    "camera": "camera.registered.v1",
+    "site": "site.registered.v1",
+    "handdown": "handdown.made.v1",
 }
 _CLOSING: Final = {
     "staff": "staff.left.v1",
     "unit": "unit.closed.v1",
     "window": "window.closed.v1",
     "item": "item.retired.v1",
+    "authority": "authority.dropped.v1",
+    "witness": "witness.removed.v1",
+    "camera": "camera.retired.v1",
+    "site": "site.closed.v1",
+    "handdown": "handdown.taken_back.v1",
 }
 
 
@@ -111,6 +134,7 @@ class _Case:
     opener: str | None
     unit: str | None
     on_the_spot: bool | None
+    proposals: Mapping[StatementId, Proposal]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +164,41 @@ def _check_officer(officer: Any) -> None:
             raise Malformed(f"an officer's {name} is not a {kind}: {officer[name]!r:.60}", code="genesis")
     if officer["custody"] not in CUSTODIES or officer["actor"] == CLOCK_ACTOR:
         raise Malformed("an officer is a person with a key in a known custody", code="genesis")
+
+
+def _check_authority(name: str, authority: Any) -> None:
+    if not check_value("code", name) or "/" in name:
+        raise Malformed(f"{name!r:.60} is no name of a time authority", code="genesis")
+    if (
+        not isinstance(authority, dict)
+        or authority.keys() != {"certificate"}
+        or not check_value("hex", authority["certificate"])
+    ):
+        raise Malformed("a time authority is a certificate in hex", code="genesis")
+    read_certificate(bytes.fromhex(authority["certificate"]))
+
+
+def read_certificate(der: bytes) -> Certificate:
+    """The X.509 certificate (DER) of a time authority; Malformed when it is none."""
+    # Few ledgers have one, and it takes a while to load.
+    from cryptography.x509 import load_der_x509_certificate
+
+    try:
+        return load_der_x509_certificate(der)
+    except (ValueError, TypeError) as error:
+        raise Malformed(f"not a certificate in DER: {error}", code="time-authority") from error
+
+
+def _witness_key(vkey: str) -> bytes:
+    """The public key in a witness's vkey (C2SP signed-note), an Ed25519 key for cosignatures."""
+    found = _WITNESS_VKEY.fullmatch(vkey)
+    encoded = b"" if found is None else b64decode(found[3])
+    if found is None or encoded[:1] != b"\x04" or b64encode(encoded).decode() != found[3]:
+        raise Refused("this is not a witness's key", code="witness-vkey", mend="ask the witness for its vkey")
+    if hashlib.sha256(found[1].encode() + b"\n" + encoded).hexdigest()[:8] != found[2]:
+        raise Refused("the witness's key has another's id", code="witness-vkey", mend="copy the whole vkey")
+    check_public_key(encoded[1:])
+    return encoded[1:]
 
 
 def _same(left: Mapping[str, Any], right: Mapping[str, Any]) -> bool:
@@ -210,6 +269,9 @@ class Registry:
         for officer in (one, two):
             registry._admit(officer["actor"], bytes.fromhex(officer["key"]), officer["custody"], 0)
             registry._appoint(officer["actor"], officer["person"], "key_officer")
+        for name, authority in data["time_authorities"].items():
+            _check_authority(name, authority)
+            registry.entries[f"authority/{name}"] = Entry(data=authority, closed=False)
         registry.officers = (one["actor"], two["actor"])
         registry._admit(CLOCK_ACTOR, bytes.fromhex(data["clock_key"]), "server", 0)
         registry._appoint(CLOCK_ACTOR, CLOCK_ACTOR, "system_clock")
@@ -258,12 +320,14 @@ class Registry:
         return record
 
     def appointment_of(self, actor: str) -> Appointment:
-        """What ``actor`` may act as; adapters of sources hold the one role their name gives."""
+        """What ``actor`` may act as; adapters and recorders hold the one role their name gives."""
         held = self.appointments.get(actor)
         if held is not None:
             return held
         if actor.startswith("source/"):
             return Appointment(actor, frozenset({"source_adapter"}), None, frozenset())
+        if actor.startswith("recorder/"):
+            return Appointment(actor, frozenset({"recorder_device"}), None, frozenset())
         raise NotAllowed(f"{actor} holds no appointment", code="no-appointment")
 
     def person_of(self, actor: str) -> str:
@@ -281,6 +345,25 @@ class Registry:
             return None
         versions = reversed(self.items[f"item/{code}"])
         return next((version for version in versions if version.data.get("valid_from", day) <= day), None)
+
+    def witnesses(self) -> list[tuple[str, Entry]]:
+        """The witnesses that the log asks, by name, in the order in which they came."""
+        prefix = f"{WITNESS_STREAM}/"
+        found = [(stream, entry) for stream, entry in self.entries.items() if stream.startswith(prefix)]
+        return [(stream.removeprefix(prefix), entry) for stream, entry in found if not entry.closed]
+
+    def cameras(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """The cameras that are registered, by stream, with what was last said of them."""
+        return [
+            (stream, entry.data)
+            for stream, entry in self.entries.items()
+            if stream.startswith("camera/") and not entry.closed
+        ]
+
+    def witness_rule(self) -> str:
+        """The group and quorum lines of the log's own policy, empty as long as none were set."""
+        entry = self.entries.get(WITNESS_STREAM)
+        return "" if entry is None else str(entry.data["policy"])
 
     def calendar(self) -> Calendar:
         """The working days: the shipped schedules, and after them those that the log holds."""
@@ -300,12 +383,14 @@ class Registry:
         opener: str | None = None,
         case_unit: str | None = None,
         on_the_spot: bool | None = None,
+        proposals: Mapping[StatementId, Proposal] | None = None,
     ) -> None:
         """Refuse an act that no rule allows.
 
-        ``acceptor`` (person), ``opener`` (actor), ``case_unit``, ``on_the_spot``: of the act's stream, if it says so.
+        ``acceptor`` (person), ``opener`` (actor), ``case_unit``, ``on_the_spot``, ``proposals`` (those that wait in a
+        stream which governs nothing): of the act's stream, if it says so.
         """
-        case = _Case(acceptor, opener, case_unit, on_the_spot)
+        case = _Case(acceptor, opener, case_unit, on_the_spot, proposals or {})
         held = self.appointment_of(act.actor)
         if act.role not in held.roles:
             raise NotAllowed(f"{act.actor} does not hold the role {act.role}", code="role", role=act.role)
@@ -355,12 +440,18 @@ class Registry:
                 case "own_case":
                     if case.opener is not None and case.opener != act.actor:
                         raise NotAllowed("the case was opened by another", code="own-case")
+                case "own_camera":
+                    camera = self.entries.get(f"camera/{act.stream.partition('/')[2]}")
+                    bound = camera is not None and not camera.closed and camera.data["recorder"] == act.actor
+                    if not (act.stream.startswith(f"{act.actor}/") or (act.kind == "footage" and bound)):
+                        raise NotAllowed(f"{act.stream} is not of {act.actor}", code="own-camera")
                 case "two_persons":
-                    self._check_confirmation(act, held)
+                    self._check_confirmation(act, held, case.proposals)
 
-    def _check_confirmation(self, act: Statement, held: Appointment) -> None:
+    def _check_confirmation(self, act: Statement, held: Appointment, waiting: Mapping[StatementId, Proposal]) -> None:
         named = act.data.get("proposal", "")
-        proposal = self.proposals.get(StatementId(bytes.fromhex(named))) if check_value("id", named) else None
+        id_ = StatementId(bytes.fromhex(named)) if check_value("id", named) else None
+        proposal = None if id_ is None else self.proposals.get(id_) or waiting.get(id_)
         if proposal is None or proposal.stream != act.stream:
             raise NotAllowed("there is no such open proposal in this stream", code="proposal")
         content = {name: value for name, value in act.data.items() if name != "proposal"}
@@ -395,7 +486,7 @@ class Registry:
             self._check_proposal(act)
             return
         self._check_change(act, act.type, act.data)
-        if kind in _OPENING:
+        if kind in _OPENING and act.type != WITNESS_POLICY:
             entry = self.entries.get(act.stream)
             if act.type == _OPENING[kind]:
                 if entry is not None and not entry.closed:
@@ -427,8 +518,31 @@ class Registry:
                     raise Refused("a promise is at most as long as the law's limit", code="promise-limit")
             case "calendar":
                 YearSchedule.from_json(data)
+            case "authority" if "certificate" in data:
+                read_certificate(bytes.fromhex(data["certificate"]))
             case "staff":
                 self._check_staff(act.stream, data)
+            case "witness":
+                self._check_witness(act.stream, change, data)
+            case "camera" if "recorder" in data:
+                check_camera(act.stream, data, self.cameras())
+            case "site" if "kind" in data:
+                check_site(data)
+            case "handdown" if change == _OPENING["handdown"]:
+                check_handdown(act.stream, data, self.entries)
+
+    def _check_witness(self, stream: str, change: str, data: Mapping[str, Any]) -> None:
+        if (stream == WITNESS_STREAM) != (change == WITNESS_POLICY):
+            raise Refused("a witness has a stream of its own", code="witness-stream", mend="use witness/NAME")
+        if change != "witness.added.v1":
+            return
+        if stream != f"{WITNESS_STREAM}/{data['name']}" or data["name"] in _NO_WITNESS:
+            raise Refused(f"{stream} cannot be the witness {data['name']}", code="witness-name")
+        if not _WITNESS_URL.fullmatch(data["url"]):
+            raise Refused("a witness is asked under http:// or https://", code="witness-url")
+        public = _witness_key(data["vkey"])
+        if any(_witness_key(entry.data["vkey"]) == public for _, entry in self.witnesses()):
+            raise Refused("the witness's key is registered already", code="key-known")
 
     def _check_staff(self, actor: str, data: Mapping[str, Any]) -> None:
         if "person" in data and self.persons.get(actor, data["person"]) != data["person"]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import Any, Final, Protocol
 
 from ledger.errors import Malformed, Refused
-from ledger.facts import approval, attested, ticket
+from ledger.facts import approval, attested, courses, erasure, footage, ticket, times
 from ledger.facts.registry import Registry
 from ledger.facts.types import TYPES, check_data, type_named
 from ledger.statement import Statement
@@ -49,6 +49,12 @@ FOLDS: Final[dict[str, Fold]] = {
     "imported": _Imported(),
     "heads": attested.HEADS,
     "attestation": attested.ATTESTATIONS,
+    "erasure": erasure.ERASURES,
+    "disclosure": erasure.DISCLOSURES,
+    "log": times.LOG,
+    "recorder": footage.RECORDERS,
+    "footage": footage.FOOTAGE,
+    **courses.FOLDS,
 }
 
 
@@ -71,6 +77,7 @@ def check_act(registry: Registry, act: Statement, state: Any) -> None:
         opener=getattr(state, "opener", None),
         case_unit=None if unit_of is None else unit_of(act),
         on_the_spot=getattr(state, "on_the_spot", None),
+        proposals=getattr(state, "proposals", None),
     )
     if declared.governs:
         registry.check_state(act)

@@ -19,6 +19,7 @@ from typing import Final
 
 from ledger.errors import Refused
 from ledger.facts.registry import Registry
+from ledger.facts.stages import out_of_order
 from ledger.facts.types import verb_of
 from ledger.facts.upcasts import current
 from ledger.statement import Statement
@@ -70,12 +71,13 @@ class _TicketFold:
         if state is None and verb == "taken":
             return
         if state is None or verb not in TABLE or state.stage not in TABLE[verb]:
-            after = [v for v, stages in TABLE.items() if state is not None and state.stage in stages]
-            raise Refused(
-                f"“{verb}” cannot come now: the ticket is {'not taken yet' if state is None else state.stage}",
-                code="ticket-order",
-                mend=f"what can come now: {', '.join(['taken'] if state is None else after) or 'nothing'}",
+            raise out_of_order(
+                verb,
+                kind="ticket",
+                thing="the ticket",
                 stage=None if state is None else str(state.stage),
+                unopened="not taken yet",
+                possible=[v for v, stages in TABLE.items() if (state.stage in stages if state else not stages)],
             )
         if verb == "called" and act.window is not None and act.data["window"] != act.window:
             raise Refused(

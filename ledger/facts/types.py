@@ -11,6 +11,7 @@ Free text is sealed unless declared public. Field kinds:
 
 ``code``  ASCII name · ``text``  any text · ``int``  · ``fen``  money, ≥ 0 · ``count``  ≥ 0 · ``bool`` ·
 ``date``  YYYY-MM-DD · ``instant``  RFC 3339 · ``id``  statement id, hex · ``hex``  · ``codes``  list of codes ·
+``ids``  list of statement ids, no two alike · ``digests``  those of sealed values, sorted, no two alike ·
 ``object``  JSON whose inside is checked by the fold that reads it · ``values``  list of [name, type, text]
 """
 
@@ -28,6 +29,7 @@ from ledger.statement import parse_instant
 Privacy = Literal["public", "pseudonym", "sealed"]
 
 _CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,127}", re.ASCII)
+_DIGEST: Final = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 _HEX: Final = re.compile(r"(?:[0-9a-f]{2})+", re.ASCII)
 
 
@@ -53,6 +55,18 @@ def _is_hex(value: Any) -> bool:
     return isinstance(value, str) and _HEX.fullmatch(value) is not None
 
 
+def _is_id(value: Any) -> bool:
+    return _is_hex(value) and len(value) == 64
+
+
+def _is_digests(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and all(isinstance(one, str) and _DIGEST.fullmatch(one) for one in value)
+        and value == sorted(set(value))
+    )
+
+
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
@@ -76,9 +90,11 @@ _KINDS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "bool": lambda value: type(value) is bool,
     "date": _is_date,
     "instant": _is_instant,
-    "id": lambda value: _is_hex(value) and len(value) == 64,
+    "id": _is_id,
     "hex": _is_hex,
     "codes": lambda value: isinstance(value, list) and all(map(_is_code, value)),
+    "ids": lambda value: isinstance(value, list) and all(map(_is_id, value)) and len(set(value)) == len(value),
+    "digests": _is_digests,
     "object": lambda value: isinstance(value, dict),
     "values": lambda value: isinstance(value, list) and all(map(_is_value, value)),
 }
@@ -112,13 +128,32 @@ TYPES: Final[dict[str, StatementType]] = {}
 
 # Kinds of stream whose statements decide what is valid at the door: keys, people, rules, catalogue, rosters.
 GOVERNING_KINDS: Final = frozenset(
-    {"ledger", "key", "staff", "policy", "unit", "window", "item", "waiver", "roster", "calendar"}
+    {
+        "ledger",
+        "key",
+        "staff",
+        "policy",
+        "unit",
+        "window",
+        "item",
+        "waiver",
+        "roster",
+        "calendar",
+        "authority",
+        "witness",
+        "camera",
+        "site",
+        "handdown",
+    }
 )
 
 
-def declare(name: str, /, **fields: str) -> None:
-    """Declare a type. A field reads ``[sealed |pseudonym ]kind[?]``; ``?`` marks it optional."""
-    kind = name.partition(".")[0]
+def declare(name: str, stream_kind: str | None = None, /, **fields: str) -> None:
+    """Declare a type. A field reads ``[sealed |pseudonym ]kind[?]``; ``?`` marks it optional.
+
+    ``stream_kind``: of the streams that it stands in, where the type's own first word does not say so.
+    """
+    kind = stream_kind or name.partition(".")[0]
     parsed: dict[str, Field] = {}
     for field_name, text in fields.items():
         words = text.removesuffix("?").split()
@@ -190,10 +225,13 @@ declare(
     log_key="hex",
     time_authorities="object",
     policy="object",
+    successor_of="text?",  # the signed checkpoint with which a closed log ended that this one goes on from
 )
 declare("ledger.confirmed.v1", opened="id")
 declare("log.batch.v1", size="count", checkpoint="text?", simulated="bool?")
 declare("log.voided.v1", statement="id", reason="code")
+# In log/time: an authority's RFC 3161 token (base64) over the head of that size, see ``times``.
+declare("log.time_token.v1", size="count", root="id", authority="code", rfc3161="text")
 declare("heads.stated.v1", size="count", count="count", root="id")  # case heads: see ``ledger.tree.heads``
 # In attestation/DIGEST: a document of elsewhere (a foreign COSE statement, say), attached by its SHA-256.
 declare("attestation.made.v1", digest="id", media_type="text", about="code?")
@@ -223,6 +261,10 @@ declare("staff.left.v1", proposal="id")
 
 declare("policy.changed.v1", proposal="id", policy="object")
 
+# In authority/NAME: whose time tokens are accepted, by the certificate (DER) that theirs must lead to.
+declare("authority.accepted.v1", proposal="id", certificate="hex")
+declare("authority.dropped.v1", proposal="id")
+
 _UNIT = {"name": "text", "tier": "code", "centre": "code?", "parent": "code?"}
 declare("unit.registered.v1", proposal="id", **_UNIT)
 declare("unit.changed.v1", proposal="id", **_UNIT)
@@ -251,6 +293,26 @@ declare("item.revised.v1", proposal="id", **_ITEM)
 declare("item.retired.v1", proposal="id")
 # In waiver/ITEM: how far the item's promise may go, in percent of its statutory limit. A later one replaces it.
 declare("waiver.granted.v1", proposal="id", percent="count", reason="text")
+
+# In witness/NAME, the name it has in the log's own policy; in witness: the group and quorum lines of that policy.
+declare("witness.added.v1", proposal="id", vkey="text", url="text", name="code")
+declare("witness.removed.v1", proposal="id")
+declare("witness.policy_set.v1", proposal="id", policy="text")
+
+# Where the camera's stream is read stands with its recorder alone: such an address often holds a password.
+_CAMERA = {
+    "name": "text",
+    "recorder": "code",  # the actor that seals its footage: recorder/NAME
+    "windows": "codes",
+    "place": "code",  # hall, counter, corridor, outside …; not a nursing room
+    "retention_days": "count",
+    "site": "code?",
+    "signage": "code?",  # the document that says people are told
+    "assessment": "code?",  # the privacy impact assessment
+}
+declare("camera.registered.v1", proposal="id", **_CAMERA)
+declare("camera.changed.v1", proposal="id", **_CAMERA)
+declare("camera.retired.v1", proposal="id")
 
 declare("roster.set.v1", proposal="id", window="code", day="date", staff="codes", hours="code?")
 declare(
@@ -313,6 +375,210 @@ declare("ticket.served.v1", case="code?")
 declare("ticket.skipped.v1")
 declare("ticket.expired.v1")
 
+# ---------------------------------------------------------------------- sites, and items handed down: see ``places``
+
+_SITE: Final = {
+    "name": "text",
+    "kind": "code",
+    "unit": "code",  # whose it is to watch
+    "tier": "code?",
+    "networks": "codes?",  # the nets of surveillance that reach it
+    "amenities": "codes?",  # waiting_area, nursing_room, medicine_box, free_network, help_desk …
+    "inspect_every_days": "count?",
+}
+declare("site.registered.v1", proposal="id", **_SITE)
+declare("site.changed.v1", proposal="id", **_SITE)
+declare("site.closed.v1", proposal="id")
+declare("handdown.made.v1", proposal="id", item="code", unit="code", tier="code")
+declare("handdown.taken_back.v1", proposal="id")
+
+# ---------------------------------------------------------------------- the centres' streams: each has its file
+
+# How a matter came in (window, phone, website, microblog, wechat, qq, forum, sms …), and which systems it crossed
+# (service, grid, three_defences).
+_CONTACT: Final = {"channel": "code", "systems": "codes?"}
+
+declare("bundle.opened.v1", name="code", children="codes", subject="sealed text?", **_CONTACT)
+declare("bundle.child_added.v1", child="code")
+declare("bundle.child_finished.v1", child="code", outcome="code")
+declare("bundle.closed.v1")
+
+# Topics of consultations and what is released about them are for everybody.
+declare("consultation.proposed.v1", topic="text", unit="code?", **_CONTACT)
+declare("consultation.party_joined.v1", party="code", spokesperson="sealed text?")
+declare("consultation.scheduled.v1", form="code", day="date", place="text?")
+declare("consultation.held.v1", attended="count", minutes="id?", words="sealed text?")
+declare("consultation.released.v1", form="code", title="text", document="id?")
+declare("consultation.agreed.v1", measures="codes", document="id?", words="sealed text?")
+declare("consultation.not_agreed.v1", reasons="sealed text?")
+declare("consultation.followed_up.v1", kept="bool", words="sealed text?")
+declare("consultation.dropped.v1", reason="code")
+declare("consultation.closed.v1")
+
+declare(
+    "assistance.requested.v1",
+    kind="code",
+    person="sealed text",
+    contact="sealed text?",
+    need="sealed text",
+    applicant_band="code?",
+    **_CONTACT,
+)
+declare("assistance.triaged.v1", urgency="code", unit="code?")
+declare("assistance.assessed.v1", entitled="bool", words="sealed text?")
+declare("assistance.helped.v1", how="code", words="sealed text?")
+declare("assistance.granted.v1", fen="fen", fund="code")
+declare("assistance.paid.v1", fen="fen", grant="id")
+declare("assistance.recovered.v1", fen="fen", debtor="sealed text?")
+declare("assistance.reversed.v1", entry="id", reason="code")
+declare("assistance.referred.v1", centre="code")
+declare("assistance.refused.v1", reason="code", reasons="sealed text?")
+declare("assistance.closed.v1")
+
+declare(
+    "mediation.filed.v1",
+    dispute="code",
+    parties="sealed object",
+    matter="sealed text",
+    studio="code?",  # the unit: a studio of a town, or the centre
+    **_CONTACT,
+)
+declare("mediation.parties_agreed.v1")
+declare("mediation.parties_declined.v1", reasons="sealed text?")
+declare("mediation.mediators_named.v1", mediators="object")  # actor → people, administrative or judicial
+declare("mediation.session_held.v1", minutes="id?", words="sealed text?")
+declare("mediation.agreed.v1", terms="sealed text", document="id?")
+declare("mediation.failed.v1", reasons="sealed text?")
+declare("mediation.withdrawn.v1", reasons="sealed text?")
+declare("mediation.confirmed.v1", by="code", document="id?")
+declare("mediation.performed.v1", words="sealed text?")
+declare("mediation.breached.v1", words="sealed text?")
+declare("mediation.petition_repeated.v1", channel="code")
+declare("mediation.closed.v1")
+
+declare("emergency.alarm_raised.v1", kind="code", place="sealed text", words="sealed text?", site="code?", **_CONTACT)
+declare("emergency.acknowledged.v1")
+declare("emergency.false_alarm.v1", reason="code")
+declare("emergency.dispatched.v1", forces="codes")
+declare("emergency.arrived.v1", force="code")
+declare("emergency.conferred.v1", parties="codes")  # a video conference
+declare("emergency.stabilised.v1")
+declare("emergency.closed.v1", injured="count", dead="count", words="sealed text?")
+declare("emergency.reviewed.v1", document="id?", words="sealed text?")
+declare("plan.drafted.v1", kind="code", title="text", document="id")
+declare("plan.approved.v1")
+declare("plan.retired.v1", reason="code")
+declare("drill.scheduled.v1", plan="code", day="date")
+declare("drill.held.v1", took_part="count", words="sealed text?")
+declare("drill.cancelled.v1", reason="code")
+declare("drill.reviewed.v1", document="id?", words="sealed text?")
+declare("duty.begun.v1")
+declare("duty.handover_offered.v1", to="code", matters="codes?", words="sealed text?")  # what is still going on
+declare("duty.handover_accepted.v1")
+declare("duty.handover_declined.v1", reason="code")
+declare("inspection.planned.v1", site="code", due="date")
+declare("inspection.carried_out.v1", faults="codes?", words="sealed text?")
+declare("inspection.fault_mended.v1", fault="code")
+declare("inspection.cancelled.v1", reason="code")
+declare("inspection.closed.v1")
+
+declare("grid.reported.v1", kind="code", tier="code", place="sealed text", words="sealed text?", **_CONTACT)
+declare("grid.dispatched.v1", unit="code")
+declare("grid.rejected.v1", reason="code")
+declare("grid.escalated.v1", tier="code", reason="code")
+declare("grid.handled.v1", measures="codes?", words="sealed text?")
+declare("grid.verified.v1", words="sealed text?")
+declare("grid.sent_back.v1", reason="code")
+declare("grid.closed.v1")
+
+# Public purchases are public: project, bidders and sums stand in clear.
+declare("trading.planned.v1", project="text", buyer="code", method="code", fen="fen", ocid="code?")
+declare("trading.tender_published.v1", closes="instant", document="id?")
+declare("trading.tender_amended.v1", closes="instant", document="id?", reason="code")
+declare("trading.bid_received.v1", bidder="code", document="id?")
+declare("trading.bids_opened.v1", prices="object?")  # bidder → fen
+declare("trading.tender_failed.v1", reason="code")
+declare("trading.challenged.v1", challenge="code", words="sealed text?")
+declare("trading.challenge_settled.v1", challenge="code", outcome="code")
+declare("trading.awarded.v1", supplier="code", fen="fen", document="id?")
+declare("trading.contract_signed.v1", fen="fen", document="id?")
+declare("trading.contract_amended.v1", fen="fen", reason="code")
+declare("trading.started.v1")
+declare("trading.paid.v1", fen="fen")
+declare("trading.completed.v1")
+declare("trading.cancelled.v1", reason="code")
+
+declare("enterprise_help.visited.v1", enterprise="code", words="sealed text?")
+declare("enterprise_help.difficulty_raised.v1", difficulty="code", kind="code", words="sealed text?")
+declare("enterprise_help.difficulty_resolved.v1", difficulty="code", outcome="code", words="sealed text?")
+declare("enterprise_help.closed.v1")
+
+declare("appointment.made.v1", queue="code", slot="instant", visitor="pseudonym code?", item="code?", **_CONTACT)
+declare("appointment.moved.v1", slot="instant")
+declare("appointment.kept.v1", ticket="code?")
+declare("appointment.missed.v1")
+declare("appointment.cancelled.v1")
+declare("reservation.asked.v1", item="code", unit="code", day="date", applicant="sealed text", **_CONTACT)
+declare("reservation.confirmed.v1")
+declare("reservation.declined.v1", reason="code")
+declare("reservation.begun.v1", case="code")
+declare("reservation.lapsed.v1")
+declare("reservation.withdrawn.v1")
+
+# ``visit``: the ticket, or the case where there was none. ``dimensions``: what was rated beside the whole → level.
+declare("rating.given.v1", visit="code", level="count", dimensions="object?", channel="code", words="sealed text?")
+declare("rating.followed_up.v1", outcome="code", words="sealed text?")
+
+declare("referral.made.v1", sender="code", centre="code", source="code", reason="code", words="sealed text?")
+declare("referral.taken.v1", target="code")
+declare("referral.returned.v1", reason="code")
+
+declare("proxy.consented.v1", person="sealed text", scope="codes", until="date", form="code", document="id?")
+declare("proxy.assigned.v1", agent="code")
+declare("proxy.acted.v1", item="code", case="code", what="code")
+declare("proxy.withdrawn.v1")
+declare("proxy.ended.v1", reason="code")
+
+declare(
+    "complaint.received.v1",
+    tracking="id",  # SHA-256 of the code that the citizen keeps
+    allegations="codes",
+    events="ids?",  # what is disputed, or else …
+    window="code?",  # … where and when it was
+    since="instant?",
+    until="instant?",
+    complainant="sealed text?",
+    contact="sealed text?",
+    words="sealed text",
+    **_CONTACT,
+)
+declare("complaint.registered.v1", number="code")
+declare("complaint.accepted.v1", complained_of="codes", investigator="code")  # actors
+declare("complaint.assigned.v1", investigator="code")
+declare("complaint.refused.v1", reason="code", reasons="sealed text")
+declare("complaint.forwarded.v1", unit="code", reason="code")
+declare("complaint.evidence_held.v1", holds="ids")  # footage.hold_placed
+declare("complaint.clip_sealed.v1", clip="id")  # footage.clip_extracted
+declare("complaint.clip_missing.v1", camera="code", reason="code", since="instant", until="instant")
+declare("complaint.clip_requested.v1", clip="id", purpose="code", basis="code", words="sealed text?")
+declare("complaint.clip_granted.v1", clip="id", to="code", purpose="code", basis="code", expires="instant")
+declare("complaint.clip_denied.v1", clip="id", to="code", reason="code")
+declare("complaint.clip_viewed.v1", grant="id", since="instant", until="instant")
+declare("complaint.investigated.v1", streams="codes", position="count?", words="sealed text?")
+declare("complaint.replied.v1", words="sealed text")
+declare("complaint.reply_lapsed.v1", due="date")
+declare(
+    "complaint.finding_made.v1", allegation="code", outcome="code", events="ids?", clips="ids?", words="sealed text?"
+)
+declare("complaint.extended.v1", days="count", approval="code", reasons="sealed text?")
+declare("complaint.decided.v1", outcome="code", reasons="sealed text?")
+declare("complaint.told.v1", how="code", document="id?")
+declare("complaint.called_back.v1", satisfied="bool?", words="sealed text?")  # absent: not reached
+declare("complaint.closed.v1")
+declare("complaint.review_asked.v1", words="sealed text")
+declare("complaint.review_decided.v1", outcome="code", reasons="sealed text?")
+declare("complaint.holds_released.v1", holds="ids")
+
 # ---------------------------------------------------------------------- imported history
 
 declare(
@@ -345,3 +611,67 @@ declare(
     flagged="count",
     header="sealed object?",  # what the file says before its cases
 )
+
+# ---------------------------------------------------------------------- sealed values erased, kept and shown
+
+# In erasure/SUBJECT, where SUBJECT is the stream whose values they are, or person/PSEUDONYM: see ``erasure``.
+declare("erasure.proposed.v1", ground="code", digests="digests")
+declare("erasure.made.v1", proposal="id", ground="code", digests="digests")
+declare("hold.placed.v1", "erasure", ground="code")
+declare("hold.released.v1", "erasure", hold="id", ground="code")
+# In disclosure/STREAM: those sealed values of the stream were opened to somebody, for a purpose.
+declare("disclosure.granted.v1", to="code", purpose="code", digests="digests")
+
+# ---------------------------------------------------------------------- footage: see ``footage``
+
+# In recorder/NAME/DATE: journal lines ``first`` to ``last`` of that recorder, under the Merkle root of their texts.
+# An empty batch has last = first − 1. ``cameras``: camera → {"segments": n, "us": sealed time}.
+declare(
+    "segments.sealed.v1",
+    "recorder",
+    first="count",
+    last="count",
+    root="id",
+    cameras="object",
+    late_s="count?",  # committed late: the age of the oldest line, where the ledger could not be reached
+)
+# In footage/CAMERA, by its recorder; ``line``: the journal's line that says so.
+_SEEN: Final = {"line": "count", "at": "instant", "run": "code?"}
+declare("footage.recording_started.v1", **_SEEN)
+declare("footage.recording_stopped.v1", **_SEEN)
+declare("footage.gap_detected.v1", cause="code", **_SEEN)
+declare("footage.gap_ended.v1", cause="code", since="instant", **_SEEN)
+declare("footage.clock_stepped.v1", offset_us="int", **_SEEN)
+declare("footage.tampered.v1", state="code", measured="object", **_SEEN)
+declare("footage.recovered.v1", state="code", measured="object", **_SEEN)
+# In footage/CAMERA, by a custodian. Spans are half open: from ≤ t < to.
+_SPAN: Final = {"since": "instant", "until": "instant"}
+declare("footage.clip_extracted.v1", sha256="id", manifest="id", **_SPAN)
+declare("footage.hold_placed.v1", ground="code", provisional="bool", expires="instant?", **_SPAN)
+declare("footage.hold_release_proposed.v1", hold="id", ground="code")
+declare("footage.hold_released.v1", proposal="id", hold="id", ground="code")
+declare("footage.purged.v1", rule="code", segments="count", bytes="count", root="id", **_SPAN)
+
+# ---------------------------------------------------------------------- cards: see ``cards``
+
+declare(
+    "card.raised.v1",
+    case="code",  # the case's stream
+    rule="code",
+    colour="code",
+    pack="code",
+    version="count",  # of the rule
+    rules="hex",  # SHA-256 of the pack's file
+    unit="code?",
+    clock="code?",
+    branch="code?",
+    step="code?",
+    run="count?",
+    due="instant?",  # the run's last instant, as reckoned when the card was raised
+    fired="instant",  # when the rule was due: earlier than the statement after an outage
+)
+declare("card.answered.v1", answer="sealed text")
+declare("card.appealed.v1", grounds="sealed text")
+declare("card.upheld.v1", reasons="sealed text?")
+declare("card.revocation_proposed.v1", reason="code", fires="instant?")  # ``fires``: when it is due now, if ever
+declare("card.revoked.v1", reason="code", reasons="sealed text?")

@@ -30,7 +30,7 @@ def appoint(
     """Propose what an actor may act as, new or changed. ``person``: the staff number, or what else is unique."""
     _, registry = desk.door.registry()
     content = {
-        "person": desk.door.pseudonym_of(actor, person),
+        "person": desk.door.pseudonym_of(person),
         "roles": list(roles),
         "unit": unit,
         "centre": centre,

@@ -14,6 +14,7 @@ import pytest
 from ledger.door.desk import Desk
 from ledger.door.door import Outcome
 from ledger.door.hall import Hall, create_ledger, open_ledger
+from ledger.errors import NotAllowed, Refused
 from ledger.facts.registry import Registry
 from ledger.facts.streams import FOLDS, check_act
 from ledger.facts.types import TYPES
@@ -54,6 +55,31 @@ PEOPLE: Mapping[str, tuple[tuple[str, ...], str | None, tuple[str, ...]]] = {
     "staff/fire-sun": (("approver",), "fire", ()),
     "staff/sun": (("approver",), "env", ()),
     "staff/head": (("unit_head",), "env", ()),
+}
+
+# Who works in the other centres; they come when they are needed.
+OTHERS: Mapping[str, tuple[tuple[str, ...], str | None, tuple[str, ...]]] = {
+    "staff/host": (("host",), None, ()),
+    "staff/tiao": (("mediator",), None, ()),
+    "staff/jie": (("mediator",), None, ()),
+    "staff/third": (("mediator",), None, ()),
+    "staff/qiu": (("help_officer",), None, ()),
+    "staff/bang": (("help_officer",), None, ()),
+    "staff/ying": (("duty_officer",), None, ()),
+    "staff/zhi": (("duty_officer",), None, ()),
+    "staff/grid": (("grid_worker",), "xinyang", ()),
+    "staff/grid-b": (("grid_worker",), "xinyang", ()),
+    "staff/pai": (("tier_dispatcher",), None, ()),
+    "staff/dai": (("proxy",), None, ()),
+    "staff/trade": (("trading_officer",), None, ()),
+    "staff/qi": (("enterprise_officer",), None, ()),
+    "staff/cha": (("investigator", "complaint_head"), None, ()),
+    "staff/cha-b": (("investigator",), None, ()),
+    "staff/zhang": (("complaint_head", "investigator"), None, ()),
+    "staff/zhang-b": (("complaint_head",), None, ()),
+    "staff/du": (("supervisor",), None, ()),
+    "staff/lu": (("video_custodian",), None, ()),
+    "staff/portal": (("citizen",), None, ()),
 }
 
 
@@ -119,7 +145,9 @@ class Place:
             assert self.hall.wait_placed([self.last], timeout_s=20)
 
     def desk(self, actor: str, role: str | None = None, *, window: str | None = None) -> Desk:
-        roles, unit, windows = PEOPLE[actor]
+        roles, unit, windows = (PEOPLE | OTHERS)[actor]
+        if actor not in self.keys:
+            self.register(actor)
         role = role or roles[0]
         clerk = role == "window_clerk"
         return Desk(
@@ -154,7 +182,7 @@ class Place:
         return self.done(changes.confirm(by, proposal.id))
 
     def register(self, actor: str) -> None:
-        roles, unit, windows = PEOPLE[actor]
+        roles, unit, windows = (PEOPLE | OTHERS)[actor]
         one, two = self.officer(1), self.officer(2)
         self.agreed(people.appoint(one, actor, person=actor, name="某人", roles=roles, unit=unit, windows=windows), two)
         key = self.keys[actor] = SigningKey.generate()
@@ -207,3 +235,59 @@ def name() -> Callable[[], str]:
     import secrets
 
     return lambda: secrets.token_hex(8)
+
+
+Commands = Mapping[str, Callable[[Place, str], Any]]
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in text.split(", ") if word]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Tries commands on streams of one ledger, each situation in one of its own."""
+
+    place: Place
+    name: Callable[[], str]
+
+    def bring(self, kind: str, commands: Commands, path: str) -> str:
+        """A new stream, brought into the situation to which ``path`` leads."""
+        one = self.name()
+        for command in _words(path):
+            self.place.done(commands[command](self.place, one))
+        return one
+
+    def check(self, kind: str, commands: Commands, path: str, may: str, *, of: str = "") -> None:
+        """After ``path`` exactly the commands of ``may`` are done; the others leave nothing, and say what to do.
+
+        ``of``: which are tried, all unless given.
+        """
+        one, allowed = self.bring(kind, commands, path), set()
+        before = self.place.state(f"{kind}/{one}")
+        for command in _words(of) or commands:
+            try:
+                self.place.done(commands[command](self.place, one))
+            except Refused as refusal:
+                says_more = refusal.mend is not None or isinstance(refusal, NotAllowed)
+                assert says_more, command
+                assert self.place.state(f"{kind}/{one}") == before, command
+            else:
+                allowed.add(command)
+                one = self.bring(kind, commands, path)
+                before = self.place.state(f"{kind}/{one}")
+        assert allowed == set(_words(may))
+
+    def same_outside(self, outsider: Outsider, *kinds: str) -> None:
+        """Who replays the log finds the same states as the door has, of every stream of these kinds."""
+        self.place.placed()
+        outsider.catch_up()
+        found = {stream: state for stream, state in outsider.states.items() if stream.partition("/")[0] in kinds}
+        assert {stream.partition("/")[0] for stream in found} == set(kinds)
+        for stream, state in found.items():
+            assert state == self.place.state(stream), stream
+
+
+@pytest.fixture
+def table(place: Place, name: Callable[[], str]) -> Table:
+    return Table(place, name)

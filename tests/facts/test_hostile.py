@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import copy
 from typing import Any
@@ -15,6 +16,12 @@ from ledger.facts.policy import FIRST_POLICY
 from ledger.facts.registry import Registry
 from ledger.facts.streams import FOLDS, check_act
 from ledger.facts.types import TYPES, Field
+
+
+def encode_bytes(raw: bytes) -> str:
+    """A digest as ``_sd`` holds it."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
 
 # Deep enough for a policy in a proposal, and rich in what is nearly right.
 NEARLY = st.sampled_from(
@@ -84,6 +91,10 @@ def content_of(fields: dict[str, Field]) -> st.SearchStrategy[dict[str, Any]]:
             "date": DATES,
             "text": st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=5),
             "id": st.binary(min_size=32, max_size=32).map(bytes.hex),
+            "ids": st.lists(st.binary(min_size=32, max_size=32).map(bytes.hex), max_size=3, unique=True),
+            "digests": st.lists(st.binary(min_size=32, max_size=32).map(encode_bytes), max_size=3, unique=True).map(
+                sorted
+            ),
             "hex": HEX | st.just("01" + "00" * 31) | st.binary(min_size=32, max_size=32).map(bytes.hex),
             "bool": st.booleans(),
             "int": st.integers(-(2**53) + 1, 2**53 - 1),

@@ -1,0 +1,381 @@
+"""When a prompt, a yellow or a red card is due: a rule language that is data, and its instants.
+
+Promise: the same pack, clocks and calendar give the same instants anywhere. A pack that does not parse, or holds a
+rule that could never fire, is refused with the place and what to write instead. Rules of real cities are data with
+their source; nothing of them stands here.
+
+A pack is UTF-8 JSON; ``opens`` (when a working day opens, ``09:00`` unless given) is its only optional member::
+
+    {"pack": "sample-ninety", "opens": "09:00", "rules": [
+      {"id": "Y-90", "colour": "yellow", "when": {"clock": "promise", "share": "0.9"},
+       "legal_basis": "…", "source": "…", "valid_from": "2024-01-01", "valid_to": null, "version": 1}]}
+
+``when`` is one of
+
+    {"clock": C, "share": "0.9"}            that share of the limit has run, the clock still open
+    {"clock": C, "days_before_due": 1}      so many working days before the due day; limits above that only
+    {"clock": C, "past_due": true}          the first instant after the due day's last; with "unless_past": D
+                                            only while no run of clock D is past its due
+    {"event": TYPE, "without": [FIELD, …]}  a statement of that type that has none of these fields
+    {"streak": 3, "of": RULE}               the unit's last three promise cases to stop each had that rule's card
+
+Instants: a day threshold fires when that working day opens, past-due at its very instant. An hour clock reaches a
+share at an exact instant and knows no days before. Validity is in whole local days, both included.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from fractions import Fraction
+from math import ceil
+from typing import Any, Final, TypeAlias
+
+from ledger.errors import Malformed
+from ledger.facts.calendar import CalendarUnknown, WorkingDays
+from ledger.facts.case_clocks import CLOCK_NAMES, CaseClocks, ClockRun
+from ledger.facts.clocks import SHANGHAI, Unit, due, local_day
+from ledger.facts.exact import decimal_fraction
+from ledger.facts.types import TYPES
+
+_INSTANT: Final = timedelta(microseconds=1)
+_TIME: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
+_CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_MOST_DAYS: Final = 3650
+_MOST_SHARE: Final = 10
+_MOST_CASES: Final = 100
+_MEMBERS: Final = frozenset({"id", "colour", "when", "legal_basis", "source", "valid_from", "valid_to", "version"})
+
+
+class Colour(StrEnum):
+    """The lowest first."""
+
+    PROMPT = "prompt"
+    YELLOW = "yellow"
+    RED = "red"
+
+    @property
+    def rank(self) -> int:
+        """0 for a prompt, 2 for red."""
+        return list(Colour).index(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A share of the limit has run."""
+
+    clock: str
+    share: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class BeforeDue:
+    """So many working days before the due day."""
+
+    clock: str
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
+class PastDue:
+    """Past the due; ``unless_past``: a clock under which nothing may be past its due."""
+
+    clock: str
+    unless_past: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Without:
+    """A statement of a type that has none of the fields."""
+
+    type: str
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Streak:
+    """A unit's last ``cases`` promise cases to stop all had the card of ``rule``."""
+
+    cases: int
+    rule: str
+
+
+ClockWhen: TypeAlias = Share | BeforeDue | PastDue
+When: TypeAlias = ClockWhen | Without | Streak
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule. ``valid_from`` and ``valid_to``: local days, both included; None is without end."""
+
+    id: str
+    colour: Colour
+    when: When
+    legal_basis: str
+    source: str
+    valid_from: date | None
+    valid_to: date | None
+    version: int
+
+    def holds_on(self, day: date) -> bool:
+        """Whether the rule is valid that day."""
+        return (self.valid_from is None or self.valid_from <= day) and (self.valid_to is None or day <= self.valid_to)
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """Rules that are adopted together. ``opens``: (hour, minute) local; ``sha256``: of the file they were read from."""
+
+    name: str
+    opens: tuple[int, int]
+    rules: tuple[Rule, ...]
+    sha256: str
+
+    @property
+    def clock_rules(self) -> tuple[Rule, ...]:
+        """Those that hang on a clock."""
+        return tuple(rule for rule in self.rules if isinstance(rule.when, Share | BeforeDue | PastDue))
+
+
+# ── Instants ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def fires_at(when: ClockWhen, run: ClockRun, *, calendar: WorkingDays, opens: tuple[int, int]) -> datetime | None:
+    """When ``when`` is due on this run (UTC), whether or not it is still running then; None: not known, or never."""
+    if run.clock != when.clock:
+        return None
+    try:
+        if isinstance(when, PastDue):
+            return None if run.last_instant is None else run.last_instant + _INSTANT
+        if isinstance(when, Share):
+            return _share(when.share, run, calendar, opens)
+        return _before_due(when.days, run, calendar, opens)
+    except CalendarUnknown:
+        return None
+
+
+def _share(share: Fraction, run: ClockRun, calendar: WorkingDays, opens: tuple[int, int]) -> datetime | None:
+    units = share * run.limit
+    pauses = [held.pause for held in run.held]
+    if run.spec.unit is Unit.HOUR:
+        # In whole microseconds: the share of a limit in hours need not be a whole number of hours.
+        us = ceil(units * 3_600_000_000)
+        found = run.started
+        for pause in sorted(pauses, key=lambda pause: pause.start):
+            start, end = pause.start, pause.end
+            assert isinstance(start, datetime)
+            if start >= found + timedelta(microseconds=us):
+                break
+            if end is None:
+                return None
+            assert isinstance(end, datetime)
+            if end > found:
+                us -= (max(start, found) - found) // _INSTANT
+                found = end
+        return found + timedelta(microseconds=us)
+    at = due(replace(run.spec, limit=ceil(units)), run.started, calendar=calendar, pauses=pauses).at
+    return None if at is None else _opening(at, opens)
+
+
+def _before_due(days: int, run: ClockRun, calendar: WorkingDays, opens: tuple[int, int]) -> datetime | None:
+    if run.spec.unit is Unit.HOUR or run.due.at is None or run.limit <= days:
+        return None
+    # The due day of a calendar-day clock may be off: so many working days lie wholly before it all the same.
+    last = run.due.at.toordinal() - 1
+    worked: tuple[int, ...] = ()
+    after = last
+    while len(worked) < days:
+        after -= days + 7
+        worked = calendar.days_between(after, last)
+    return _opening(date.fromordinal(worked[-days]), opens)
+
+
+def _opening(day: date, opens: tuple[int, int]) -> datetime:
+    return datetime(day.year, day.month, day.day, *opens, tzinfo=SHANGHAI).astimezone(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """A clock rule that is due on a run. ``due``: the run's last instant, where it is known."""
+
+    rule: Rule
+    run: ClockRun
+    at: datetime
+
+    @property
+    def height(self) -> tuple[int, datetime]:
+        """Of two cards, which is the higher."""
+        return self.rule.colour.rank, self.at
+
+
+def firings(pack: Pack, clocks: CaseClocks, *, calendar: WorkingDays, validity: bool = True) -> list[Firing]:
+    """Every instant of the pack's clock rules at which their run was running, in order; also those to come.
+
+    ``validity``: leave out rules that are not valid on that day (a dry run asks of all days).
+    """
+    found = []
+    for rule in pack.clock_rules:
+        assert isinstance(rule.when, Share | BeforeDue | PastDue)
+        for run in clocks.runs:
+            at = fires_at(rule.when, run, calendar=calendar, opens=pack.opens)
+            if at is None or (run.stopped is not None and run.stopped < at):
+                continue
+            if validity and not rule.holds_on(local_day(at)):
+                continue
+            if isinstance(rule.when, PastDue) and _is_past(rule.when.unless_past, clocks, at):
+                continue
+            found.append(Firing(rule, run, at))
+    return sorted(found, key=lambda firing: (firing.at, firing.rule.colour.rank, firing.rule.id))
+
+
+def _is_past(clock: str | None, clocks: CaseClocks, at: datetime) -> bool:
+    return any(run.clock == clock and run.last_instant is not None and run.last_instant < at for run in clocks.runs)
+
+
+# ── Reading ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def read_pack(data: bytes) -> Pack:
+    """The pack in ``data``, or Malformed with the first thing that is wrong."""
+    try:
+        found = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_object)
+        json.dumps(found, ensure_ascii=False).encode()  # half a surrogate pair is no text
+    except (ValueError, RecursionError) as error:
+        raise _bad(f"the file is not JSON in UTF-8: {error}", mend="mend the place named") from None
+    members = {"pack", "rules"}
+    if not isinstance(found, dict) or not members <= found.keys() <= members | {"opens"}:
+        raise _bad("the file is not one pack", mend='write {"pack": NAME, "rules": [RULE, …]}')
+    if not isinstance(found["pack"], str) or not _CODE.fullmatch(found["pack"]):
+        raise _bad("the pack has no name", mend="name it in ASCII letters, digits, dots and dashes")
+    opens = found.get("opens", "09:00")
+    if not isinstance(opens, str) or not (time := _TIME.fullmatch(opens)):
+        raise _bad("opens is no time of day", mend="write it like 09:00")
+    if not isinstance(found["rules"], list) or not found["rules"]:
+        raise _bad("the pack has no rules", mend="write at least one")
+    rules = tuple(_rule(raw, f"rule {nth}") for nth, raw in enumerate(found["rules"], start=1))
+    ids = [rule.id for rule in rules]
+    if len(set(ids)) < len(ids):
+        raise _bad("two rules have the same id", mend="give each rule an id of its own")
+    for rule in rules:
+        if isinstance(rule.when, Streak) and (rule.when.rule not in ids or rule.when.rule == rule.id):
+            raise _never(rule.id, f"{rule.when.rule} is no other rule of the pack", "name one that is in the pack")
+    return Pack(found["pack"], (int(time[1]), int(time[2])), rules, hashlib.sha256(data).hexdigest())
+
+
+def _rule(raw: Any, where: str) -> Rule:
+    if not isinstance(raw, dict) or raw.keys() != _MEMBERS:
+        keys = raw.keys() if isinstance(raw, dict) else set()
+        raise _bad(
+            f"{where} has not the members of a rule",
+            mend=f"give each rule exactly these: {', '.join(sorted(_MEMBERS))}",
+            missing=sorted(_MEMBERS - keys),
+            unknown=sorted(keys - _MEMBERS),
+        )
+    if not isinstance(raw["id"], str) or not _CODE.fullmatch(raw["id"]):
+        raise _bad(f"{where} has no id", mend="write one like Y-90")
+    where = raw["id"]
+    if raw["colour"] not in list(Colour):
+        raise _bad(f"{where}: the colour is not {', '.join(Colour)}", mend=f"write one of {', '.join(Colour)}")
+    for name in ("legal_basis", "source"):
+        if not isinstance(raw[name], str) or not raw[name].strip():
+            raise _bad(f"{where}: {name} is empty", mend="name the text it rests on and where it is from")
+    if type(raw["version"]) is not int or not 1 <= raw["version"] < 2**53:
+        raise _bad(f"{where}: the version is not a number from 1", mend="write 1, 2, 3 …")
+    begin, end = (_day(raw[name], f"{where}: {name}") for name in ("valid_from", "valid_to"))
+    if begin is not None and end is not None and end < begin:
+        raise _never(where, "it ends before it begins", "valid_from is not after valid_to")
+    return Rule(
+        id=raw["id"],
+        colour=Colour(raw["colour"]),
+        when=_when(raw["when"], where),
+        legal_basis=raw["legal_basis"],
+        source=raw["source"],
+        valid_from=begin,
+        valid_to=end,
+        version=raw["version"],
+    )
+
+
+def _when(raw: Any, where: str) -> When:
+    match raw:
+        case {"clock": clock, "share": share, **rest} if not rest:
+            found = decimal_fraction(share if isinstance(share, str) else repr(share), name=f"{where}: share")
+            if not 0 < found <= _MOST_SHARE:
+                raise _never(where, f"no clock is at {share} of its limit", 'write a share such as "0.9"')
+            return Share(_clock(clock, where), found)
+        case {"clock": clock, "days_before_due": days, **rest} if not rest:
+            if type(days) is not int or not 1 <= days <= _MOST_DAYS:
+                raise _never(where, f"{days!r} is no number of days before the due day", "write 1, 2, 3 …")
+            return BeforeDue(_clock(clock, where), days)
+        case {"clock": clock, "past_due": True, **rest} if rest.keys() <= {"unless_past"}:
+            other = _clock(rest["unless_past"], where) if rest else None
+            if other == clock:
+                raise _never(where, f"{clock} is past its due whenever it is", "name another clock in unless_past")
+            return PastDue(_clock(clock, where), other)
+        case {"event": str(name), "without": [*fields], **rest} if not rest and fields:
+            return _without(name, fields, where)
+        case {"streak": cases, "of": str(rule), **rest} if not rest:
+            if type(cases) is not int or not 1 <= cases <= _MOST_CASES:
+                raise _never(where, f"{cases!r} is no number of cases", f"write 1 to {_MOST_CASES}")
+            return Streak(cases, rule)
+    raise _bad(
+        f"{where}: its when is none of the known forms",
+        mend='one of {"clock", "share"}, {"clock", "days_before_due"}, {"clock", "past_due": true}, '
+        '{"event", "without"}, {"streak", "of"}',
+        rule=where,
+    )
+
+
+def _without(name: str, fields: list[Any], where: str) -> Without:
+    declared = TYPES.get(name)
+    if declared is None:
+        raise _never(where, f"there is no statement type {name!r:.80}", "use a type of the specification")
+    for field in fields:
+        known = declared.fields.get(field) if isinstance(field, str) else None
+        if known is None:
+            raise _never(where, f"{name} has no field {field!r:.80}", f"its fields: {', '.join(declared.fields)}")
+        if known.required:
+            raise _never(where, f"no {name} is without {field}", "name fields that may be missing")
+    if len(declared.sealed) > 1 and set(fields) & set(declared.sealed) != set(declared.sealed):
+        raise _bad(
+            f"{where}: of several sealed fields none can be told from another",
+            mend=f"name all of them: {', '.join(declared.sealed)}",
+        )
+    return Without(name, tuple(fields))
+
+
+def _clock(name: Any, where: str) -> str:
+    if not isinstance(name, str) or name not in CLOCK_NAMES:
+        raise _never(where, f"there is no clock {name!r:.80}", f"one of {', '.join(sorted(CLOCK_NAMES))}")
+    return name
+
+
+def _day(value: Any, what: str) -> date | None:
+    if value is None:
+        return None
+    try:
+        if isinstance(value, str) and _DAY.fullmatch(value):
+            return date.fromisoformat(value)
+    except ValueError:
+        pass  # a day of that form which no calendar has
+    raise _bad(f"{what} is not a day", mend="write it like 2024-01-31, or null for no limit")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Of two values under one key, JSON readers disagree which counts.
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return dict(pairs)
+
+
+def _never(rule: str, why: str, mend: str) -> Malformed:
+    return Malformed(f"{rule} could never fire: {why}", code="rule-never", mend=mend, rule=rule)
+
+
+def _bad(what: str, *, mend: str, **details: Any) -> Malformed:
+    return Malformed(f"The card rules cannot be used: {what}", code="rules-malformed", mend=mend, **details)
