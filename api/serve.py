@@ -23,6 +23,7 @@ from granian.constants import Interfaces
 from granian.server.embed import Server
 
 from api.app import create_app
+from api.demo_witnesses import demo_witnesses, register
 from api.sessions import Sessions
 from ledger.door.hall import Hall, create_ledger, open_ledger
 from ledger.errors import MingjianError, Refused
@@ -41,15 +42,18 @@ log = structlog.get_logger("up")
 
 
 def up(data: Path, *, port: int, demo: bool, demo_log: Path | None) -> None:
-    """Serve ``data`` on 127.0.0.1:``port``; with ``demo`` open the ledger and import a log when it is new."""
+    """Serve ``data`` on 127.0.0.1:``port``; with ``demo`` import a log when it is new, beside witnesses of its own."""
     _check_port(port)
     if not (data / "keys").exists():
         print(f"opening a new ledger in {data} …", file=sys.stderr)
         create_ledger(data)
     with ExitStack() as stack:
+        # Before the ledger: at its start it asks them whether they know more.
+        watching = stack.enter_context(demo_witnesses(data)) if demo else []
         hall = stack.enter_context(open_ledger(data))
         stack.enter_context(hall.sequencing(heartbeat_s=HEARTBEAT_S))
         if demo:
+            register(hall, watching)
             _import_demo(hall, demo_log)
         stack.enter_context(_kept_up(hall))
         stack.enter_context(hall.sweeping())

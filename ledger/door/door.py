@@ -22,7 +22,7 @@ from ledger.errors import Conflict, Malformed, NotAllowed, Refused, Unavailable
 from ledger.facts.registry import Registry
 from ledger.facts.streams import FOLDS, check_act
 from ledger.facts.types import type_named
-from ledger.keys import SigningKey, thumbprint
+from ledger.keys import SigningKey, Thumbprint, thumbprint
 from ledger.statement import (
     Draft,
     Statement,
@@ -33,8 +33,10 @@ from ledger.statement import (
     preview_statement,
 )
 from ledger.store.database import Database
-from ledger.store.reading import LogReader
+from ledger.store.reading import Head, LogReader
 from ledger.store.recorder import (
+    End,
+    Made,
     RequestTakenError,
     SeqTakenError,
     SignedEvent,
@@ -42,6 +44,7 @@ from ledger.store.recorder import (
     StatementRecorder,
     content_digest,
     content_of,
+    read_epoch,
     request_key,
 )
 from ledger.store.sequencer import read_registry
@@ -82,11 +85,21 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Prepared:
+    """A draft: the two parts that are signed, the bytes to sign, and the disclosures behind its ``_sd``."""
+
+    protected: bytes
+    payload: bytes
+    to_be_signed: bytes
+    disclosures: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Sealed:
     data: dict[str, Any]
     digests: tuple[str, ...]
     disclosures: list[tuple[str, Disclosure]]
-    names: list[tuple[str, str, str]]
+    names: dict[str, str]  # by pseudonym
 
 
 class Door:
@@ -112,10 +125,9 @@ class Door:
             if self._registry is not None and not fresh:
                 return self._epoch, self._registry
         with self._lock, self._database.use("writer") as connection:
-            row = connection.execute("SELECT max(epoch) FROM ledger.governing").fetchone()
-            assert row is not None
-            if self._registry is None or row[0] != self._epoch:
-                self._registry, self._epoch = read_registry(connection, row[0]), row[0]
+            epoch = read_epoch(connection)
+            if self._registry is None or epoch != self._epoch:
+                self._registry, self._epoch = read_registry(connection, epoch), epoch
             return self._epoch, self._registry
 
     # --------------------------------------------------------------------------------------- keys kept here
@@ -142,21 +154,18 @@ class Door:
 
     def conflicts(self, wishes: Sequence[Wish]) -> list[tuple[Wish, str, int]]:
         """Those of ``wishes`` whose request was made before with other content, with where it stands."""
-        keys = self._vault.subject_keys(list(dict.fromkeys(wish.subject or wish.stream for wish in wishes)))
-        sealed = [self._seal(wish, keys) for wish in wishes]
-        found = self._requests([request_key(wish.actor, wish.request) for wish in wishes])
+        sealed, _ = self._seal_all(wishes)
+        found = self._recorder.made([request_key(wish.actor, wish.request) for wish in wishes])
         clashes = []
         for wish, parts in zip(wishes, sealed, strict=True):
-            row = found.get(request_key(wish.actor, wish.request))
-            if row is not None and row[0] != content_of(wish.type, wish.stream, parts.data, parts.digests):
-                clashes.append((wish, row[1], row[2]))
+            made = found.get(request_key(wish.actor, wish.request))
+            if made is not None and made.content != content_of(wish.type, wish.stream, parts.data, parts.digests):
+                clashes.append((wish, made.stream, made.seq))
         return clashes
 
     def _submit(self, wishes: Sequence[Wish], key: SigningKey, *, fresh: bool) -> list[Outcome]:
         epoch, registry = self.registry(fresh=fresh or self._registry is None)
-        subjects = list(dict.fromkeys(wish.subject or wish.stream for wish in wishes))
-        keys = self._vault.subject_keys(subjects) if any(_seals(wish) for wish in wishes) else {}
-        sealed = [self._seal(wish, keys) for wish in wishes]
+        sealed, keys = self._seal_all(wishes)
         head, known, streams = self._look(registry, wishes, sealed)
         events: list[StoredEvent] = []
         outcomes: list[Outcome] = []
@@ -166,27 +175,7 @@ class Door:
                 outcomes.append(known[number])
                 continue
             stream = streams.get(wish.stream)
-            draft = Draft(
-                actor=wish.actor,
-                stream=wish.stream,
-                type=wish.type,
-                seq=1 if stream is None else stream.version + 1,
-                prev=None if stream is None else stream.head,
-                seen_size=head.size,
-                seen_root=head.root,
-                at=wish.at,
-                role=wish.role,
-                request=wish.request,
-                data=parts.data,
-                unit=wish.unit,
-                window=wish.window,
-                causes=wish.causes,
-                sd=parts.digests,
-                audience=registry.origin,
-            )
-            preview = preview_statement(draft, key.thumbprint)
-            registry.key_of(preview)
-            check_act(registry, preview, None if stream is None else stream.state)
+            draft = _draft(registry, wish, parts, stream, seen=(head.size, head.root), kid=key.thumbprint)
             governs = governs or type_named(wish.type).governs
             signed = self._mapper.to_stored_event(Stated(draft, key))
             assert isinstance(signed, SignedEvent)
@@ -196,55 +185,45 @@ class Door:
         assert not governs or len(events) == 1, "what governs enters alone"
         if events:
             # Values first: a value without its statement harms nobody, a statement without its value would.
-            self._vault.add(
-                [pair for parts in sealed for pair in parts.disclosures],
-                [name for parts in sealed for name in parts.names],
-                keys=keys,
-            )
+            self._keep(sealed, keys)
             self._recorder.insert_events(events, epoch=epoch, governs=governs)
         return outcomes
 
     def _next(self, registry: Registry, stream: Stream | None, signed: SignedEvent) -> Stream | None:
         name = str(signed.originator_id)
-        if name.partition("/")[0] not in FOLDS or name.partition("/")[0] in STATELESS:
+        if not _has_state(name):
             return Stream(name, signed.originator_version, StatementId(signed.id), None)
         return fold_stream(registry, stream, [Stated(open_statement(signed.state))])
 
     # --------------------------------------------------------------------------------------- keys kept elsewhere
 
-    def prepare(self, wish: Wish, public_key: bytes) -> tuple[bytes, bytes, bytes]:
-        """``(protected, payload, to_be_signed)`` for a signer elsewhere; sealed values are kept at once.
+    def prepare(self, wish: Wish, public_key: bytes, *, seen: int | None = None) -> Prepared:
+        """A draft for a signer elsewhere; sealed values are kept at once.
 
-        Nothing is reserved: the draft may be signed and committed, or forgotten.
+        Nothing is reserved: the draft may be signed and committed, or forgotten. ``seen``: the size of the checkpoint
+        that the signer has verified; the newest head without it.
         """
         _, registry = self.registry()
-        keys = self._vault.subject_keys([wish.subject or wish.stream]) if _seals(wish) else {}
-        parts = self._seal(wish, keys)
+        sealed, keys = self._seal_all([wish])
+        (parts,) = sealed
         stream = self.stream(registry, wish.stream)
-        head = self._reader.head()
-        draft = Draft(
-            actor=wish.actor,
-            stream=wish.stream,
-            type=wish.type,
-            seq=1 if stream is None else stream.version + 1,
-            prev=None if stream is None else stream.head,
-            seen_size=head.size,
-            seen_root=head.root,
-            at=wish.at,
-            role=wish.role,
-            request=wish.request,
-            data=parts.data,
-            unit=wish.unit,
-            window=wish.window,
-            causes=wish.causes,
-            sd=parts.digests,
-            audience=registry.origin,
-        )
-        preview = preview_statement(draft, thumbprint(public_key))
-        registry.key_of(preview)
-        check_act(registry, preview, None if stream is None else stream.state)
-        self._vault.add(parts.disclosures, parts.names, keys=keys)
-        return draft_bytes(draft, thumbprint(public_key))
+        draft = _draft(registry, wish, parts, stream, seen=self._seen_at(seen), kid=thumbprint(public_key))
+        self._keep(sealed, keys)
+        disclosures = tuple(disclosure.text for _, disclosure in parts.disclosures)
+        return Prepared(*draft_bytes(draft, thumbprint(public_key)), disclosures)
+
+    def _seen_at(self, size: int | None) -> tuple[int, bytes]:
+        if size is None:
+            head = self._reader.head()
+            return head.size, head.root
+        root = self._reader.batch_root(size)
+        if root is None:
+            raise Malformed(
+                f"no checkpoint of this log has size {size}",
+                code="seen",
+                mend="fetch the newest checkpoint, verify it, and ask again",
+            )
+        return size, root
 
     def commit(self, entry: bytes) -> Outcome:
         """Take in a statement signed elsewhere: its bytes are checked and stored as they came."""
@@ -299,101 +278,133 @@ class Door:
     ) -> tuple[Head, dict[int, Outcome], dict[str, Stream | None]]:
         """The head, the outcomes of those wishes that were stated before, and the streams of the others."""
         requests = [request_key(wish.actor, wish.request) for wish in wishes]
-        lasts: dict[str, Stream] = {}
+        ends: Mapping[str, End] | None = None
         if len(wishes) == 1:
-            head, found = self._look_once(requests[0], wishes[0].stream, lasts)
+            head, found, ends = self._recorder.look(requests[0], wishes[0].stream)
         else:
-            head, found = self._reader.head(), self._requests(requests)
+            head, found = self._reader.head(), self._recorder.made(requests)
         known: dict[int, Outcome] = {}
         for number, (wish, parts, request) in enumerate(zip(wishes, sealed, requests, strict=True)):
             if request in found:
-                content, stream, seq, id_ = found[request]
-                if content != content_of(wish.type, wish.stream, parts.data, parts.digests):
-                    raise _reused(wish.request, stream, seq)
-                known[number] = Outcome(StatementId(id_), stream, seq, repeated=True)
+                made = found[request]
+                if made.content != content_of(wish.type, wish.stream, parts.data, parts.digests):
+                    raise _reused(wish.request, made)
+                known[number] = _repeated(made)
         names = dict.fromkeys(wish.stream for number, wish in enumerate(wishes) if number not in known)
         streams = {name: self.stream(registry, name) for name in names if _has_state(name)}
         others = [name for name in names if name not in streams]
-        if len(wishes) > 1:
-            lasts = self._lasts(others)
-        return head, known, streams | {name: lasts.get(name) for name in others}
-
-    def _look_once(
-        self, request: bytes, stream: str, lasts: dict[str, Stream]
-    ) -> tuple[Head, dict[bytes, tuple[bytes, str, int, bytes]]]:
-        """All that one wish must know, in one round trip: three would be half of the time that it takes."""
-        with self._database.use("writer") as connection:
-            row = connection.execute(
-                "SELECT h.size, h.root, h.recorded_us, l.seq, l.id, r.content, r.stream, r.seq, s.id FROM ledger.head h"
-                " LEFT JOIN ledger.requests r ON r.request = %b"
-                " LEFT JOIN ledger.statements s ON (s.stream, s.seq) = (r.stream, r.seq)"
-                " LEFT JOIN LATERAL (SELECT seq, id FROM ledger.statements WHERE stream = %s ORDER BY seq DESC LIMIT 1)"
-                " AS l ON true",
-                (request, stream),
-                binary=True,
-            ).fetchone()
-        assert row is not None, "an open ledger has a head"
-        if row[3] is not None:
-            lasts[stream] = Stream(stream, row[3], StatementId(row[4]), None)
-        return Head(*row[:3]), {} if row[5] is None else {request: row[5:]}
-
-    def _lasts(self, names: Sequence[str]) -> dict[str, Stream]:
-        """Where those streams end, of which nothing else matters."""
-        with self._database.use("writer") as connection:
-            rows = connection.execute(
-                "SELECT stream, seq, id FROM unnest(%b::text[]) AS n (name) CROSS JOIN LATERAL ("
-                " SELECT stream, seq, id FROM ledger.statements WHERE stream = n.name"
-                " ORDER BY seq DESC LIMIT 1) AS last",
-                (list(names),),
-                binary=True,
-            ).fetchall()
-        return {name: Stream(name, seq, StatementId(id_), None) for name, seq, id_ in rows}
+        if ends is None:
+            ends = self._recorder.ends(others)
+        return head, known, streams | {name: _ended(name, ends.get(name)) for name in others}
 
     def _known_request(self, request: bytes, content: bytes) -> Outcome | None:
-        row = self._requests([request]).get(request)
-        if row is None:
+        made = self._recorder.made([request]).get(request)
+        if made is None:
             return None
-        if row[0] != content:
-            raise _reused(request.hex(), row[1], row[2])
-        return Outcome(StatementId(row[3]), row[1], row[2], repeated=True)
+        if made.content != content:
+            raise _reused(request.hex(), made)
+        return _repeated(made)
 
-    def pseudonym_of(self, subject: str, person: str) -> str:
-        """The pseudonym of a person, for content that a proposal states; the name is kept under ``subject``."""
+    # ---------------------------------------------------------------------------------- sealed values and names
+
+    def pseudonym_of(self, person: str) -> str:
+        """The pseudonym of a person, for content that a proposal states; the name is kept."""
         found = pseudonym(self._names, "person", person)
-        self._vault.add(names=[(subject, found, person)], keys=self._vault.subject_keys([subject]))
+        self._keep_names({found: person})
         return found
 
-    def _seal(self, wish: Wish, keys: Mapping[str, bytes]) -> _Sealed:
-        declared = type_named(wish.type)
+    def _seal_all(self, wishes: Sequence[Wish]) -> tuple[list[_Sealed], dict[str, bytes]]:
+        """The parts of ``wishes``, and the keys of the subjects that have values in them."""
+        keys = self._vault.subject_keys([wish.subject or wish.stream for wish in wishes if _seals(wish)])
+        people: dict[str, str] = {}
+        return [self._seal(wish, keys, people) for wish in wishes], keys
+
+    def _seal(self, wish: Wish, keys: Mapping[str, bytes], people: dict[str, str]) -> _Sealed:
+        fields = type_named(wish.type).fields
         subject = wish.subject or wish.stream
         data: dict[str, Any] = {}
         disclosures: list[tuple[str, Disclosure]] = []
-        names: list[tuple[str, str, str]] = []
+        names: dict[str, str] = {}
         for name, value in wish.values.items():
-            field_ = declared.fields.get(name)
-            privacy = "public" if field_ is None else field_.privacy
+            privacy = fields[name].privacy if name in fields else "public"
             if privacy == "sealed" and wish.digests is None:
                 salt = derive_salt(keys[subject], wish.request, name)
                 disclosures.append((subject, seal_value(salt, name, value)))
             elif privacy == "pseudonym" and wish.digests is None:
-                data[name] = pseudonym(self._names, "person", value)
-                names.append((subject, data[name], value))
+                if value not in people:
+                    people[value] = pseudonym(self._names, "person", value)
+                data[name] = people[value]
+                names[people[value]] = value
             elif privacy != "sealed":
                 data[name] = value
         digests = wish.digests if wish.digests is not None else tuple(sorted(d.digest for _, d in disclosures))
         return _Sealed(data, digests, disclosures, names)
 
+    def _keep(self, sealed: Sequence[_Sealed], keys: dict[str, bytes]) -> None:
+        self._vault.add([pair for parts in sealed for pair in parts.disclosures], keys=keys)
+        self._keep_names({found: name for parts in sealed for found, name in parts.names.items()})
+
+    def _keep_names(self, names: Mapping[str, str]) -> None:
+        """Each name under a subject of its own: it goes when its person is forgotten, not with a case that said it."""
+        new = {f"person/{found}": found for found in names.keys() - self._vault.named(list(names))}
+        if new:
+            keys = self._vault.subject_keys(list(new))
+            self._vault.add(names=[(subject, found, names[found]) for subject, found in new.items()], keys=keys)
+
+
+def _draft(
+    registry: Registry, wish: Wish, parts: _Sealed, stream: Stream | None, *, seen: tuple[int, bytes], kid: Thumbprint
+) -> Draft:
+    """The draft that states the wish next in its stream, if the key ``kid`` and the rules allow it (Refused if not)."""
+    draft = Draft(
+        actor=wish.actor,
+        stream=wish.stream,
+        type=wish.type,
+        seq=1 if stream is None else stream.version + 1,
+        prev=None if stream is None else stream.head,
+        seen_size=seen[0],
+        seen_root=seen[1],
+        at=wish.at,
+        role=wish.role,
+        request=wish.request,
+        data=parts.data,
+        unit=wish.unit,
+        window=wish.window,
+        causes=wish.causes,
+        sd=parts.digests,
+        audience=registry.origin,
+    )
+    preview = preview_statement(draft, kid)
+    registry.key_of(preview)
+    check_act(registry, preview, None if stream is None else stream.state)
+    return draft
+
+
+def _has_state(stream: str) -> bool:
+    kind = stream.partition("/")[0]
+    return kind in FOLDS and kind not in STATELESS
+
 
 def _seals(wish: Wish) -> bool:
+    if wish.digests is not None:
+        return False
     fields = type_named(wish.type).fields
-    return any(name in fields and fields[name].privacy != "public" for name in wish.values)
+    return any(name in fields and fields[name].privacy == "sealed" for name in wish.values)
 
 
-def _reused(request: str, stream: str, seq: int) -> Conflict:
+def _ended(name: str, end: End | None) -> Stream | None:
+    return None if end is None else Stream(name, end.seq, StatementId(end.id), None)
+
+
+def _repeated(made: Made) -> Outcome:
+    return Outcome(StatementId(made.id), made.stream, made.seq, repeated=True)
+
+
+def _reused(request: str, made: Made) -> Conflict:
     return Conflict(
-        f"the request {request:.80} was made before with other content ({stream}, seq {seq})",
+        f"the request {request:.80} was made before with other content ({made.stream}, seq {made.seq})",
         code="request-reused",
         mend="a new act needs a new request id",
-        stream=stream,
-        seq=seq,
+        stream=made.stream,
+        seq=made.seq,
     )

@@ -15,28 +15,41 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
+import structlog
+
 from ledger.disclosure import pseudonym
 from ledger.door.door import Door, Outcome, Wish
+from ledger.door.erasures import apply_erasures
 from ledger.door.keyring import Keyring
-from ledger.errors import Conflict, Evidence, NotFound
+from ledger.errors import Conflict, Evidence, NotFound, Refused
 from ledger.facts.policy import FIRST_POLICY
 from ledger.facts.registry import Registry, possession_message
+from ledger.files import write_file
 from ledger.keys import SigningKey
 from ledger.statement import Draft, instant_text, open_statement, sign_statement
+from ledger.store.cosigner import Cosigner, Heard, ask_at_start, keep_evidence, read_heard, with_remembered
 from ledger.store.database import Database
 from ledger.store.embedded import embedded_server
-from ledger.store.published import Publisher
+from ledger.store.genesis import has_ledger, write_genesis
+from ledger.store.published import MAJORITY, POLICY, Publisher, log_policy
 from ledger.store.reading import Head, LogReader
-from ledger.store.recorder import content_digest, request_key, seal_of
-from ledger.store.sequencer import Sequencer, make_partition, now_us
+from ledger.store.sequencer import CARRY_S, Batch, Sequencer, now_us
 from ledger.store.sweep import Findings, Sweep, sweeping
 from ledger.store.vault import Vault
+from ledger.tree.checkpoint import Checkpoint
 from ledger.tree.merkle import EMPTY_ROOT, Frontier
-from ledger.tree.note import Signer, sign_note
+from ledger.tree.note import VerifierKey, split_note
+from ledger.tree.policy import Policy, Witness
+from ledger.tree.promise import sign_promise
 
 PROMISE_S: Final = 60
 GENESIS_SIZE: Final = 2
 DEFAULT_NAME: Final = "mingjian.local/hall"
+START_TIMEOUT_S: Final = 2.0
+CLOSED: Final = "closed"
+
+log = structlog.get_logger("hall")
 
 
 @dataclass(slots=True)
@@ -53,8 +66,10 @@ class Hall:
     origin: str
     registry: Registry
     findings: Findings = field(default_factory=Findings)
+    policy_epoch: int = -1
+    """The epoch of the registry from which the policy was made last."""
 
-    def sequencer(self, *, clock: Callable[[], int] = now_us) -> Sequencer:
+    def sequencer(self, *, clock: Callable[[], int] = now_us, carry_s: float = CARRY_S) -> Sequencer:
         """A sequencer that publishes what it commits; it leads when nobody else does."""
         return Sequencer(
             self.database,
@@ -62,56 +77,95 @@ class Hall:
             door_secret=self.keyring.secret("door"),
             origin=self.origin,
             clock=clock,
-            published=lambda batch: self.publisher.publish(Head(batch.size, batch.root, batch.recorded_us)),
+            published=self._publish,
+            cosigned=self.publisher.served,
+            carry_s=carry_s,
         )
 
-    @contextmanager
-    def sequencing(self, *, heartbeat_s: float | None = None) -> Iterator[None]:
-        """While this lasts, statements are placed: by a thread here, unless another process leads.
+    def _publish(self, batch: Batch) -> None:
+        self.policy()  # a witness counts from the batch that brings it
+        self.publisher.publish(Head(batch.size, batch.root, batch.recorded_us))
 
-        Evidence that ends the thread stands in ``findings``.
-        """
+    def policy(self) -> Policy:
+        """The log's own policy as the registry of witnesses stands now; what is published is measured by it."""
+        epoch, registry = self.door.registry()
+        if epoch != self.policy_epoch:
+            self.publisher.policy = own_policy(self.origin, self.publisher.alone, registry)
+            self.policy_epoch = epoch
+        return self.publisher.policy
+
+    def check_start(self) -> None:
+        """Refuse (Evidence) to write where the folder, or any witness that answers, knows more or another history."""
         self.publisher.check_start()
-        stop = threading.Event()
-        sequencer = self.sequencer()
+        policy = with_remembered(self.policy(), self.publisher.root / POLICY)
+        if not policy.witnesses:
+            return
+        note = self.publisher.sign(self.reader.head())
+        for evidence in ask_at_start(note, policy, self.reader, timeout_s=START_TIMEOUT_S):
+            self.witness_evidence(evidence)
+            raise evidence
+
+    def witness_evidence(self, evidence: Evidence) -> None:
+        """Keep what a witness shows against this log: both notes below DATA/evidence, and on the pages."""
+        place = keep_evidence(evidence, self.data / "evidence")
+        log.critical("a witness contradicts this log: nothing is placed any more", kept=str(place), code=evidence.code)
+        self.findings.add(evidence, lasting=True)
+
+    def heard(self) -> dict[str, Heard]:
+        """What came of asking each witness last, by vkey."""
+        return read_heard(self.data / "witnesses.json")
+
+    @contextmanager
+    def _cosigning(self, *, wrong: threading.Event) -> Iterator[None]:
+        """While this lasts, the witnesses are asked; ``wrong`` is set when one of them contradicts this log."""
+
+        def found(evidence: Evidence) -> None:
+            wrong.set()
+            self.witness_evidence(evidence)
+
+        cosigner = Cosigner(
+            self.publisher, self.reader, policy=self.policy, memory=self.data / "witnesses.json", found=found
+        )
+        with _running("cosigner", cosigner.run):
+            yield
+
+    @contextmanager
+    def sequencing(self, *, heartbeat_s: float | None = None, carry_s: float = CARRY_S) -> Iterator[None]:
+        """While this lasts, statements are placed and the witnesses asked: here, unless another process does.
+
+        Evidence that ends it stands in ``findings``.
+        """
+        check_not_closed(self.data)
+        self.check_start()
+        sequencer = self.sequencer(carry_s=carry_s)
         # What a former leader committed but did not publish is published now, by the ordinary path.
         self.publisher.publish(self.reader.head())
 
-        def run() -> None:
+        def run(stop: threading.Event) -> None:
             try:
                 sequencer.run(stop, heartbeat_s=heartbeat_s)
             except Evidence as error:
                 self.findings.add(error, lasting=True)
 
-        thread = threading.Thread(target=run, name="sequencer", daemon=True)
-        thread.start()
-        try:
+        with _running("sequencer", run) as stop, self._cosigning(wrong=stop):
             yield
-        finally:
-            stop.set()
-            thread.join(timeout=30)
 
     def sweep(self) -> Sweep:
         """A sweep of table, tree, tiles and published files that goes on where the last one in this folder stopped."""
-        return Sweep(self.database, self.publisher, secret=self.keyring.secret("door"), memory=self.data / "sweep.json")
+        return Sweep(
+            self.database,
+            self.publisher,
+            secret=self.keyring.secret("door"),
+            memory=self.data / "sweep.json",
+            vault=self.vault,
+        )
 
     @contextmanager
     def sweeping(self, *, pause_s: float = 3.0, rest_s: float = 3600.0) -> Iterator[None]:
         """While this lasts, a thread sweeps at low duty; what it finds stands in ``findings``."""
-        stop = threading.Event()
-        thread = threading.Thread(
-            target=sweeping,
-            args=(self.sweep(), self.findings, stop),
-            kwargs={"pause_s": pause_s, "rest_s": rest_s},
-            name="sweep",
-            daemon=True,
-        )
-        thread.start()
-        try:
+        sweep = self.sweep()
+        with _running("sweep", lambda stop: sweeping(sweep, self.findings, stop, pause_s=pause_s, rest_s=rest_s)):
             yield
-        finally:
-            stop.set()
-            thread.join(timeout=30)
 
     def wait_placed(self, outcomes: Sequence[Outcome], *, timeout_s: float = 2.0) -> dict[bytes, int]:
         """Leaf indexes of ``outcomes`` once all are placed and published, or of those that are at the time-out."""
@@ -129,9 +183,8 @@ class Hall:
 
     def promise(self, outcome: Outcome) -> str:
         """A signed promise that the statement will stand in the tree by a time: evidence, should it not."""
-        by = instant_text(now_us() + PROMISE_S * 1_000_000)
-        text = f"mingjian promise v1\n{self.origin}\n{outcome.id.hex()}\n{by}\n"
-        return sign_note(text, Signer(self.origin, self.keyring.own("receipt"))).decode()
+        by_us = now_us() + PROMISE_S * 1_000_000
+        return sign_promise(self.origin, outcome.id, by_us, self.keyring.own("receipt")).decode()
 
     def officers(self) -> tuple[tuple[str, SigningKey], tuple[str, SigningKey]]:
         """The two officers whose keys are kept here (NotFound when they are kept elsewhere)."""
@@ -189,26 +242,81 @@ class Hall:
 
 
 @contextmanager
+def _running(name: str, run: Callable[[threading.Event], None]) -> Iterator[threading.Event]:
+    """While this lasts, ``run`` does in a thread of its own; it is to end when the event is set."""
+    stop = threading.Event()
+    thread = threading.Thread(target=run, args=(stop,), name=name, daemon=True)
+    thread.start()
+    try:
+        yield stop
+    finally:
+        stop.set()
+        thread.join(timeout=30)
+
+
+@contextmanager
 def _database(data: Path) -> Iterator[Database]:
     with ExitStack() as stack:
         url = os.environ.get("MINGJIAN_DATABASE_URL") or stack.enter_context(embedded_server(data))
         yield stack.enter_context(Database(url))
 
 
-def create_ledger(data: Path, *, name: str = DEFAULT_NAME, clock: Callable[[], int] = now_us) -> str:
-    """Open a new ledger in ``data``; returns its origin. Conflict when there is one already."""
+def own_policy(origin: str, alone: Policy, registry: Registry) -> Policy:
+    """The log's own policy: its key, the registered witnesses, and the rule that was set, or a majority of all.
+
+    A rule that does not fit the witnesses (any more) asks for all of them: never for less than was meant.
+    """
+    named = [
+        Witness(name, VerifierKey.parse(entry.data["vkey"]), entry.data["url"]) for name, entry in registry.witnesses()
+    ]
+    key, rule = alone.logs[0].key.public_key, registry.witness_rule()
+    try:
+        return log_policy(origin, key, named, rule)
+    except Refused as error:
+        log.error("the rule for witnesses does not fit the witnesses: all are asked for", error=error.message)
+        everyone = " ".join(witness.name for witness in named)
+        return log_policy(origin, key, named, f"group {MAJORITY} all {everyone}\nquorum {MAJORITY}\n")
+
+
+def close_ledger(hall: Hall) -> dict[str, Any]:
+    """End the log for good: nothing is placed in it any more. Returns its last signed head."""
+    signed = hall.publisher.latest()
+    if signed is None:
+        raise NotFound("nothing is published yet", code="no-checkpoint")
+    head = signed.checkpoint
+    last = {"size": head.size, "root": head.root.hex(), "note": signed.note.decode(), "at": instant_text(now_us())}
+    write_file(hall.data / CLOSED, orjson.dumps(last), durable=True)
+    return last
+
+
+def check_not_closed(data: Path) -> None:
+    """Refuse to write in a closed log."""
+    if (data / CLOSED).exists():
+        raise Refused(
+            "this log is closed: nothing is stated in it any more",
+            code="log-closed",
+            mend="open its successor: mingjian init --successor-of CHECKPOINT",
+        )
+
+
+def create_ledger(
+    data: Path, *, name: str = DEFAULT_NAME, clock: Callable[[], int] = now_us, successor_of: bytes | None = None
+) -> str:
+    """Open a new ledger in ``data``; returns its origin. Conflict when there is one already.
+
+    ``successor_of``: the signed checkpoint of a closed log; entry 0 names it.
+    """
+    if successor_of is not None:
+        Checkpoint.parse(split_note(successor_of).text)
     data.mkdir(parents=True, exist_ok=True)
     data.chmod(0o700)
     keyring = Keyring(data)
     with _database(data) as database:
         database.migrate()
-        with database.connect("owner") as connection:
-            if connection.execute("SELECT 1 FROM ledger.head").fetchone() is not None:
-                raise Conflict(
-                    "this database holds a ledger already",
-                    code="ledger-exists",
-                    mend="use it, or choose another folder",
-                )
+        if has_ledger(database):
+            raise Conflict(
+                "this database holds a ledger already", code="ledger-exists", mend="use it, or choose another folder"
+            )
         _check_not_emptied(data)
         keyring.make()
         first, second = keyring.make_actor("officer/1"), keyring.make_actor("officer/2")
@@ -236,6 +344,7 @@ def create_ledger(data: Path, *, name: str = DEFAULT_NAME, clock: Callable[[], i
                 "log_key": keyring.own("log").public.hex(),
                 "time_authorities": {},
                 "policy": FIRST_POLICY,
+                **({} if successor_of is None else {"successor_of": successor_of.decode()}),
             },
             audience=None,
         )
@@ -264,7 +373,7 @@ def create_ledger(data: Path, *, name: str = DEFAULT_NAME, clock: Callable[[], i
         # Remembered before it is: dying in between leaves a folder in which this may be done again; dying after it
         # leaves a ledger, which publishes at its next start. The other way round it could never prove its start.
         publisher.remember(Head(frontier.size, frontier.root(), clock()))
-        _write_genesis(database, [entry0, entry1], frontier, keyring.secret("door"), clock())
+        write_genesis(database, [entry0, entry1], frontier, keyring.secret("door"), clock())
         publisher.publish(reader.head())
     return registry.origin
 
@@ -295,35 +404,6 @@ def _officer(actor: str, key: SigningKey, secret: bytes) -> dict[str, str]:
     }
 
 
-def _write_genesis(database: Database, entries: Sequence[Any], frontier: Frontier, secret: bytes, time_us: int) -> None:
-    """Entries 0 and 1, their leaves and the first head, in one transaction; batches begin after them."""
-    with database.connect("sequencer") as connection, connection.transaction():
-        make_partition(connection, 0)
-        for index, act in enumerate(entries):
-            seal = seal_of(
-                secret, id_=act.id, stream=act.stream, seq=act.seq, prev=act.prev, governs=index == 0, epoch=0
-            )
-            row = connection.execute(
-                "INSERT INTO ledger.statements (id, stream, seq, prev, governs, epoch, seal, entry)"
-                " VALUES (%b, %s, %s, %b, %s, 0, %b, %b) RETURNING insertion_id",
-                (act.id, act.stream, act.seq, act.prev, index == 0, seal, act.entry),
-            ).fetchone()
-            assert row is not None
-            connection.execute("INSERT INTO ledger.leaves VALUES (%s, %s, %b)", (index, row[0], act.id))
-            connection.execute(
-                "INSERT INTO ledger.requests VALUES (%b, %b, %s, %s)",
-                (request_key(act.actor, act.request), content_digest(act), act.stream, act.seq),
-            )
-        connection.execute("INSERT INTO ledger.governing VALUES (0, 'ledger', 1)")
-        connection.execute("INSERT INTO ledger.batches VALUES (0, 2, %s, %b)", (time_us, frontier.root()))
-        connection.execute(
-            "INSERT INTO ledger.head (size, root, frontier, recorded_us, batch_seq, epoch, done_xid,"
-            " after_id)"
-            " VALUES (2, %b, %b, %s, 0, 0, pg_snapshot_xmin(pg_current_snapshot()), 0)",
-            (frontier.root(), frontier.to_bytes(), time_us),
-        )
-
-
 @contextmanager
 def open_ledger(data: Path) -> Iterator[Hall]:
     """The ledger in ``data`` (NotFound when there is none)."""
@@ -347,7 +427,7 @@ def open_ledger(data: Path) -> Iterator[Hall]:
                 _check_not_emptied(data)
                 raise
             _, registry = door.registry()
-            yield Hall(
+            hall = Hall(
                 data=data,
                 database=database,
                 keyring=keyring,
@@ -358,5 +438,12 @@ def open_ledger(data: Path) -> Iterator[Hall]:
                 origin=registry.origin,
                 registry=registry,
             )
+            try:
+                # This vault may be a copy from before an erasure: nothing is served from it until that is made good.
+                apply_erasures(hall)
+            except (Refused, Evidence) as error:
+                hall.findings.add(error, lasting=True)
+            hall.policy()
+            yield hall
         finally:
             vault.close()

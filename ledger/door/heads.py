@@ -1,6 +1,6 @@
 """Case heads stated: the clock says in the log how many statements every stream has, and answers are proved from that.
 
-``state_heads`` makes them and states them; ``completeness`` proves one stream's row. Who calls places statements
+``state_heads`` makes them and states them; ``prove_stream`` proves one stream's row. Who calls places statements
 meanwhile, or another process does.
 """
 
@@ -15,16 +15,12 @@ from ledger.errors import NotFound, Unavailable
 from ledger.facts.attested import HEADS_STREAM, HEADS_TYPE
 from ledger.facts.registry import CLOCK_ACTOR, LOG_STREAM
 from ledger.statement import StatementId, instant_text, open_statement
-from ledger.store.heads import NOTHING, HeadKeeper
+from ledger.store.heads import NOTHING, HeadKeeper, heads_due
 from ledger.store.sequencer import now_us
 from ledger.tree.checkpoint import Checkpoint
 from ledger.tree.heads import HeadProof, Heads
 
 _PLACED_S: Final = 30.0
-_VALID: Final = (
-    "SELECT l.index FROM ledger.statements s JOIN ledger.leaves l USING (insertion_id) WHERE s.stream = %s"
-    " AND NOT EXISTS (SELECT FROM ledger.voided v WHERE v.id = s.id) ORDER BY s.seq DESC"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +41,8 @@ def keeper(hall: Hall) -> HeadKeeper:
 def stated_heads(hall: Hall, *, at: int | None = None) -> StatedHeads | None:
     """The case heads stated last, None before the first; or those at size ``at``, NotFound where there are none."""
     checkpoint = _checkpoint(hall)
-    with hall.database.use("reader") as connection:
-        # Named sizes are looked for from the newest back; there are few statements of heads.
-        rows = connection.execute(f"{_VALID} LIMIT 1" if at is None else _VALID, (HEADS_STREAM,)).fetchall()
-    for (index,) in rows:
+    # Named sizes are looked for from the newest back; there are few statements of heads.
+    for index in hall.reader.valid_indexes(HEADS_STREAM, limit=1 if at is None else None):
         if index >= checkpoint.size:
             continue
         [placed] = hall.reader.verified([index], checkpoint)
@@ -67,13 +61,7 @@ def stated_heads(hall: Hall, *, at: int | None = None) -> StatedHeads | None:
 
 def is_fresh(hall: Hall, stated: StatedHeads) -> bool:
     """Whether nothing but the clock's own batches and heads came after the size that was stated."""
-    with hall.database.use("reader") as connection:
-        row = connection.execute(
-            "SELECT 1 FROM ledger.leaves l JOIN ledger.statements s USING (insertion_id)"
-            " WHERE l.index >= %s AND s.stream NOT IN (%s, %s) LIMIT 1",
-            (stated.heads.size, HEADS_STREAM, LOG_STREAM),
-        ).fetchone()
-    return row is None
+    return hall.reader.is_only((HEADS_STREAM, LOG_STREAM), since=stated.heads.size)
 
 
 def state_heads(hall: Hall, *, only_if_old: bool = True) -> StatedHeads:
@@ -112,13 +100,32 @@ def state_heads(hall: Hall, *, only_if_old: bool = True) -> StatedHeads:
         return stated
 
 
+def state_due_heads(hall: Hall, *, quiet: bool) -> StatedHeads | None:
+    """State case heads if they are due by themselves (``heads_due``), None if not: for who serves the ledger."""
+    last = stated_heads(hall)
+    if not heads_due(_checkpoint(hall).size, 0 if last is None else last.heads.size, quiet=quiet):
+        return None
+    return state_heads(hall)
+
+
+def kept_tile(hall: Hall, size: int, level: int, index: int) -> bytes:
+    """A tile of the heads stated at ``size``: as many rows, or hashes, as it has (NotFound where there is none)."""
+    stated = stated_heads(hall, at=size)
+    assert stated is not None
+    return _kept(hall, stated).tile(stated.heads, level, index)
+
+
 def prove_stream(hall: Hall, stated: StatedHeads, stream: str) -> HeadProof:
     """The stream's row in ``stated``, or its absence, from rows made again where they are gone."""
+    return _kept(hall, stated).prove(stated.heads, stream)
+
+
+def _kept(hall: Hall, stated: StatedHeads) -> HeadKeeper:
     keeping = keeper(hall)
     if not keeping.has(stated.heads):
         with keeping.alone():
             keeping.restore(stated.heads, _checkpoint(hall))
-    return keeping.prove(stated.heads, stream)
+    return keeping
 
 
 def _checkpoint(hall: Hall) -> Checkpoint:

@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ledger.errors import NotFound, Unavailable
+from ledger.files import flush_folder
 from ledger.keys import SigningKey
 
 
@@ -49,11 +50,7 @@ class Keyring:
                 path.hardlink_to(aside)
         finally:
             Path(aside).unlink()
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        flush_folder(path.parent)
 
     def _read(self, name: str) -> bytes:
         path = self.folder / name

@@ -70,9 +70,14 @@ class Database:
     def use(self, role: Role) -> Iterator[Connection]:
         """A pooled connection in autocommit, under ``role``."""
         try:
-            with self._pool(role).connection(timeout=10) as connection:
+            pool = self._pool(role)
+            # Not ``pool.connection``: there is nothing to commit here, and what was left open the pool rolls back.
+            connection = pool.getconn(timeout=10)
+            try:
                 yield connection
                 connection.answered_s = time.monotonic()
+            finally:
+                pool.putconn(connection)
         except (psycopg.OperationalError, psycopg.errors.AdminShutdown) as error:
             self._failed_s = time.monotonic()
             raise _unavailable(error) from error

@@ -56,6 +56,7 @@ from pathlib import Path
 import psycopg
 
 from ledger.errors import Unavailable
+from ledger.files import flush_folder
 
 from . import keeper
 
@@ -312,11 +313,7 @@ def _make_cluster(home: Path, binaries: Path, runner: _Runner) -> None:
         file.flush()
         os.fsync(file.fileno())
     making.rename(home / "cluster")
-    home_fd = os.open(home, os.O_RDONLY)
-    try:
-        os.fsync(home_fd)
-    finally:
-        os.close(home_fd)
+    flush_folder(home)
 
 
 def _clear_stale(cluster: Path) -> None:

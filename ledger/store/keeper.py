@@ -38,6 +38,7 @@ LOG_FD = 1  # our standard output, and the server's
 # Both as PostgreSQL words them in the locale C, which `embedded.py` sets.
 LINGERING = b"is still in use"
 READY = b"ready"
+WAS_READY = b"database system is ready to accept connections"
 
 
 def keep(keeper_fd: int, folder: Path, socket_dir: Path, command: list[str]) -> None:
@@ -65,10 +66,11 @@ def keep(keeper_fd: int, folder: Path, socket_dir: Path, command: list[str]) -> 
                     return
         finally:
             stop(child)
-        if was_ready:
+        # One that lived for less than a tick was not seen to be ready: its log still says so.
+        if was_ready or says(folder / "server.log", log_start, WAS_READY):
             # It crashed under its users. They come back to the same socket.
             lingering_until = time.monotonic() + LINGER_LIMIT_S
-        elif not lingering(folder / "server.log", log_start) or time.monotonic() > lingering_until:
+        elif not says(folder / "server.log", log_start, LINGERING) or time.monotonic() > lingering_until:
             return  # The log says why; the one who waits for the start shows it.
         time.sleep(0.1)
 
@@ -112,10 +114,10 @@ def stop(child: subprocess.Popen[bytes]) -> None:
         harder.cancel()
 
 
-def lingering(log: Path, log_start: int) -> bool:
-    """Whether the start failed only because processes of the server before still end."""
+def says(log: Path, log_start: int, words: bytes) -> bool:
+    """Whether the log holds these words since that place (that a start failed only for processes that still end)."""
     try:
-        return LINGERING in log.read_bytes()[log_start:]
+        return words in log.read_bytes()[log_start:]
     except OSError:
         return False
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 import psycopg
 
@@ -39,6 +39,16 @@ class Placed:
     index: int
     id: bytes
     entry: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRow:
+    """A batch: the leaf index of its statement, the leaves after it, its recorded time (µs), the root after it."""
+
+    first: int
+    size: int
+    recorded_us: int
+    root: bytes
 
 
 class LogReader:
@@ -77,6 +87,113 @@ class LogReader:
                 (stream,),
                 binary=True,
             ).fetchall()
+
+    def stream_indexes(self, streams: Sequence[str], *, before: int) -> set[int]:
+        """The leaf indexes below ``before`` of all statements of those streams, voided ones too."""
+        return self._indexes(
+            "SELECT l.index FROM ledger.statements s JOIN ledger.leaves l USING (insertion_id)"
+            " WHERE s.stream = ANY(%s) AND l.index < %s",
+            list(streams),
+            before,
+        )
+
+    def governing_indexes(self, *, before: int) -> set[int]:
+        """The leaf indexes below ``before`` of what governs: entry 0 and all that changed a registry."""
+        return self._indexes(
+            "SELECT l.index FROM ledger.governing g JOIN ledger.statements s USING (stream, seq)"
+            " JOIN ledger.leaves l USING (insertion_id) WHERE l.index < %s",
+            before,
+        )
+
+    def voided_indexes(self, indexes: Sequence[int]) -> set[int]:
+        """Those of ``indexes`` that hold voided statements."""
+        return self._indexes(
+            "SELECT l.index FROM ledger.leaves l JOIN ledger.voided v USING (id) WHERE l.index = ANY(%s)",
+            list(indexes),
+        )
+
+    def batch_indexes(self, indexes: Sequence[int]) -> set[int]:
+        """The leaf indexes of the batch statements of those entries; entries 0 and 1 have none."""
+        return self._indexes(
+            "SELECT DISTINCT (SELECT first FROM ledger.batches WHERE first <= i ORDER BY first DESC LIMIT 1)"
+            " FROM unnest(%s::bigint[]) AS i",
+            list(indexes),
+        ) - {0}
+
+    def _indexes(self, query: LiteralString, *values: Any) -> set[int]:
+        with self._database.use("reader") as connection:
+            return {int(index) for (index,) in connection.execute(query, values).fetchall()}
+
+    def valid_indexes(self, stream: str, *, limit: int | None = None) -> list[int]:
+        """The leaf indexes of a stream's statements that are not voided, the newest first, ``limit`` at most."""
+        with self._database.use("reader") as connection:
+            rows = connection.execute(
+                "SELECT l.index FROM ledger.statements s JOIN ledger.leaves l USING (insertion_id) WHERE s.stream = %s"
+                " AND NOT EXISTS (SELECT FROM ledger.voided v WHERE v.id = s.id) ORDER BY s.seq DESC LIMIT %s",
+                (stream, limit),
+            ).fetchall()
+        return [index for (index,) in rows]
+
+    def is_only(self, streams: Sequence[str], *, since: int) -> bool:
+        """Whether everything from leaf ``since`` on is of those streams."""
+        with self._database.use("reader") as connection:
+            row = connection.execute(
+                "SELECT 1 FROM ledger.leaves l JOIN ledger.statements s USING (insertion_id)"
+                " WHERE l.index >= %s AND s.stream <> ALL(%s) LIMIT 1",
+                (since, list(streams)),
+            ).fetchone()
+        return row is None
+
+    def first_entries(self, streams: Sequence[str]) -> dict[str, bytes]:
+        """The first entry of each of those streams that there are, placed in the tree or not."""
+        with self._database.use("reader") as connection:
+            rows = connection.execute(
+                "SELECT stream, entry FROM ledger.statements WHERE stream = ANY(%b) AND seq = 1",
+                (list(streams),),
+                binary=True,
+            )
+            return dict(rows.fetchall())
+
+    def last_entry(self, stream: str) -> bytes | None:
+        """The last entry of a stream, placed in the tree or not; None when there is no such stream."""
+        with self._database.use("reader") as connection:
+            row = connection.execute(
+                "SELECT entry FROM ledger.statements WHERE stream = %s ORDER BY seq DESC LIMIT 1",
+                (stream,),
+                binary=True,
+            ).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def requested(self, requests: Sequence[bytes]) -> list[bytes]:
+        """The entries that were stated under those requests (``request_key``), in no order, placed or not."""
+        with self._database.use("reader") as connection:
+            rows = connection.execute(
+                "SELECT s.entry FROM ledger.requests r JOIN ledger.statements s USING (stream, seq)"
+                " WHERE r.request = ANY(%b)",
+                (list(requests),),
+                binary=True,
+            ).fetchall()
+        return [entry for (entry,) in rows]
+
+    def is_requested(self, request: bytes) -> bool:
+        """Whether that request (``request_key``) was made."""
+        with self._database.use("reader") as connection:
+            row = connection.execute("SELECT 1 FROM ledger.requests WHERE request = %s", (request,)).fetchone()
+        return row is not None
+
+    def voided(self, ids: Sequence[bytes]) -> set[bytes]:
+        """Those of the statement ids that are voided."""
+        with self._database.use("reader") as connection:
+            rows = connection.execute("SELECT id FROM ledger.voided WHERE id = ANY(%b)", (list(ids),), binary=True)
+            return {id_ for (id_,) in rows.fetchall()}
+
+    def last_batches(self, limit: int) -> list[BatchRow]:
+        """The last batches, the newest first."""
+        with self._database.use("reader") as connection:
+            rows = connection.execute(
+                "SELECT first, size, recorded_us, root FROM ledger.batches ORDER BY first DESC LIMIT %s", (limit,)
+            ).fetchall()
+        return [BatchRow(*row) for row in rows]
 
     def recorded_us(self, indexes: Sequence[int]) -> dict[int, int]:
         """The recorded time (µs) of each leaf index: its batch's."""
@@ -195,6 +312,26 @@ def read_entries(connection: psycopg.Connection[tuple[Any, ...]], start: int, st
                 f"entry {start + offset} is missing from the store", code="entry-missing", entry=start + offset
             )
     return [Placed(*row) for row in rows]
+
+
+def read_ids(connection: psycopg.Connection[tuple[Any, ...]], indexes: Sequence[int]) -> dict[int, bytes]:
+    """The ids of the statements at those leaf indexes."""
+    rows = connection.execute(
+        "SELECT index, id FROM ledger.leaves WHERE index = ANY(%s)", (list(indexes),), binary=True
+    )
+    return dict(rows.fetchall())
+
+
+def read_places(
+    connection: psycopg.Connection[tuple[Any, ...]], stream: str, *, before: int
+) -> list[tuple[int, bool, int]]:
+    """A stream's statements below leaf ``before`` by seq: leaf index, whether voided, recorded time (µs)."""
+    return connection.execute(
+        "SELECT l.index, v.id IS NOT NULL, (SELECT recorded_us FROM ledger.batches b WHERE b.first <= l.index"
+        " ORDER BY b.first DESC LIMIT 1) FROM ledger.statements s JOIN ledger.leaves l USING (insertion_id)"
+        " LEFT JOIN ledger.voided v ON v.id = l.id WHERE s.stream = %s AND l.index < %s ORDER BY s.seq",
+        (stream, before),
+    ).fetchall()
 
 
 def read_tile(connection: psycopg.Connection[tuple[Any, ...]], level: int, index: int, width: int) -> bytes:

@@ -12,7 +12,7 @@ import hmac
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -26,6 +26,7 @@ from eventsourcing.persistence import (
 
 from ledger.statement import Draft, canonical_json
 from ledger.store.database import Database
+from ledger.store.reading import Head
 
 SEAL_BYTES: Final = 16
 VOIDED: Final = "voided"
@@ -39,6 +40,30 @@ class SignedEvent(StoredEvent):
     prev: bytes | None
     request: bytes
     content: bytes
+
+
+class Made(NamedTuple):
+    """A request made before: its content's digest, and the stream, seq and id of its statement."""
+
+    content: bytes
+    stream: str
+    seq: int
+    id: bytes
+
+
+class End(NamedTuple):
+    """Where a stream ends, placed in the tree or not."""
+
+    seq: int
+    id: bytes
+
+
+class Look(NamedTuple):
+    """What one wish must know: the head, its request if it was made before, where its stream ends if it is there."""
+
+    head: Head
+    made: dict[bytes, Made]
+    ends: dict[str, End]
 
 
 class StaleEpochError(Exception):
@@ -140,6 +165,13 @@ def append(
     return after
 
 
+def read_epoch(connection: psycopg.Connection[tuple[Any, ...]]) -> int:
+    """The epoch now: the number of governing statements after entry 0, placed in the tree or not."""
+    row = connection.execute("SELECT max(epoch) FROM ledger.governing").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 class StatementRecorder(ApplicationRecorder):
     """Reads and appends the statements of one database."""
 
@@ -174,6 +206,47 @@ class StatementRecorder(ApplicationRecorder):
                 binary=True,
             ).fetchall()
         return [StoredEvent(str(originator_id), seq, VOIDED if void else "", entry) for seq, entry, void in rows]
+
+    def look(self, request: bytes, stream: str) -> Look:
+        """All that one wish must know, in one round trip: three would be most of the time that it takes."""
+        with self._database.use("writer") as connection:
+            row = connection.execute(
+                "SELECT h.size, h.root, h.recorded_us, l.seq, l.id, r.content, r.stream, r.seq, s.id FROM ledger.head h"
+                " LEFT JOIN ledger.requests r ON r.request = %b"
+                " LEFT JOIN ledger.statements s ON (s.stream, s.seq) = (r.stream, r.seq)"
+                " LEFT JOIN LATERAL (SELECT seq, id FROM ledger.statements WHERE stream = %s ORDER BY seq DESC LIMIT 1)"
+                " AS l ON true",
+                (request, stream),
+                binary=True,
+            ).fetchone()
+        assert row is not None, "an open ledger has a head"
+        made = {} if row[5] is None else {request: Made(*row[5:])}
+        return Look(Head(*row[:3]), made, {} if row[3] is None else {stream: End(row[3], row[4])})
+
+    def ends(self, streams: Sequence[str]) -> dict[str, End]:
+        """Where those streams end that there are."""
+        if not streams:
+            return {}
+        with self._database.use("writer") as connection:
+            rows = connection.execute(
+                "SELECT stream, seq, id FROM unnest(%b::text[]) AS n (name) CROSS JOIN LATERAL ("
+                " SELECT stream, seq, id FROM ledger.statements WHERE stream = n.name"
+                " ORDER BY seq DESC LIMIT 1) AS last",
+                (list(streams),),
+                binary=True,
+            ).fetchall()
+        return {name: End(seq, id_) for name, seq, id_ in rows}
+
+    def made(self, requests: Sequence[bytes]) -> dict[bytes, Made]:
+        """Those of ``requests`` (``request_key``) that were made before."""
+        with self._database.use("writer") as connection:
+            rows = connection.execute(
+                "SELECT r.request, r.content, r.stream, r.seq, s.id FROM ledger.requests r"
+                " JOIN ledger.statements s USING (stream, seq) WHERE r.request = ANY(%b)",
+                (list(requests),),
+                binary=True,
+            ).fetchall()
+        return {row[0]: Made(*row[1:]) for row in rows}
 
     def select_notifications(
         self,

@@ -13,6 +13,11 @@ What is checked. A row that carries the door's seal was checked by the door agai
 that is still the epoch here, it is valid here. Anything else is judged in full, as the outsider's verifier would. A
 sealed row that fails (acknowledged, but no longer valid) is placed and voided; an unsealed one was never promised to
 anybody and is refused.
+
+What is carried. A batch that is made anyway carries the newest cosigned checkpoint if it is newer than the last one
+carried. So that the history is bracketed also when nobody states anything, a batch is made for that alone, at most one
+each ``CARRY_S``, and only if the checkpoint covers anything but batches since the last one carried: a batch made to
+carry is itself nothing that asks for another.
 """
 
 from __future__ import annotations
@@ -42,13 +47,17 @@ from ledger.statement import (
 )
 from ledger.store.database import Database
 from ledger.store.recorder import seal_of
+from ledger.tree.checkpoint import Checkpoint, SignedCheckpoint
 from ledger.tree.merkle import Frontier
+from ledger.tree.note import split_note
 
 log = structlog.get_logger("sequencer")
 
 CUT_LIMIT: Final = 20_000
 LEAVES_PER_PARTITION: Final = 1 << 24
 LEADER_LOCK: Final = 4823093174209355
+CARRY_S: Final = 60.0
+MAX_CARRIED_BYTES: Final = 16_384
 _STALL_S: Final = 5.0
 
 
@@ -136,8 +145,13 @@ class Sequencer:
         clock: Callable[[], int] = now_us,
         simulated: bool = False,
         published: Callable[[Batch], None] = lambda _: None,
+        cosigned: Callable[[], SignedCheckpoint | None] = lambda: None,
+        carry_s: float = CARRY_S,
     ) -> None:
-        """``published`` is called after each commit with the new head: it signs and writes the checkpoint."""
+        """``published`` is called after each commit with the new head: it signs and writes the checkpoint.
+
+        ``cosigned`` gives the newest checkpoint that meets the log's policy, if that asks for witnesses.
+        """
         self._database = database
         self._key = clock_key
         self._secret = door_secret
@@ -145,6 +159,10 @@ class Sequencer:
         self._clock = clock
         self._simulated = simulated
         self._published = published
+        self._cosigned = cosigned
+        self._carry_s = carry_s
+        self._carried: int | None = None  # size of the checkpoint carried last; None: not looked up yet
+        self._looked = 0  # size of the one that was last found not to ask for a batch of its own
         self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
         self._head: HeadRow | None = None
         self._waiting_since: float | None = None
@@ -167,7 +185,8 @@ class Sequencer:
         """Give up leadership."""
         if self._connection is not None:
             self._connection.close()
-        self._connection = self._head = self._waiting_since = None
+        self._connection = self._head = self._waiting_since = self._carried = None
+        self._looked = 0
 
     # ---------------------------------------------------------------------------------------- one step
 
@@ -203,7 +222,8 @@ class Sequencer:
             self._waiting_since = None
 
             # 4. Sign the batch statement that opens it: its time is the recorded time of all that follow.
-            plan, recorded_us = self._open_batch(head, plan)
+            carry = self._to_carry(connection, head)
+            plan, recorded_us = self._open_batch(head, plan, carry)
 
             # 5. Grow the tree in memory.
             frontier = Frontier.from_bytes(head.frontier)
@@ -223,6 +243,7 @@ class Sequencer:
             #    point of no return. Dying before it: nothing happened, the next leader takes the same cut. Dying
             #    after it: the statements are placed for ever, and the next start publishes what step 7 did not.
             self._commit(connection, head, after, plan, nodes)
+            self._carried = self._carried if carry is None else carry.checkpoint.size
 
             # 7. Sign the checkpoint and write the files. All of it can be made again from the committed head.
             batch = Batch(first=head.size, size=after.size, root=after.root, recorded_us=recorded_us)
@@ -239,12 +260,15 @@ class Sequencer:
         Evidence (the head moved under it, rows of the tree are missing) ends it: nothing may be built on that.
         """
         last = time.monotonic()
+        carried = last - self._carry_s
         while not stop.is_set():
             try:
                 if not self.lead():
                     stop.wait(0.2)
                     continue
                 beat = heartbeat_s is not None and time.monotonic() - last > heartbeat_s
+                if not beat and time.monotonic() - carried >= self._carry_s and self._is_owed():
+                    beat, carried = True, time.monotonic()
                 if self.step(heartbeat=beat) is None:
                     stop.wait(poll_s)
                 else:
@@ -378,13 +402,55 @@ class Sequencer:
         voiding = {plan.ids[position - 1] for position, _ in plan.own}
         return [open_statement(entry) for id_, entry in rows if id_ not in voiding]
 
-    def _open_batch(self, head: HeadRow, plan: _Plan) -> tuple[_Plan, int]:
+    def _to_carry(self, connection: psycopg.Connection[tuple[Any, ...]], head: HeadRow) -> SignedCheckpoint | None:
+        """The newest cosigned checkpoint, if no batch has carried it or a newer one."""
+        signed = self._cosigned()
+        if signed is None or not signed.cosignatures or len(signed.note) > MAX_CARRIED_BYTES:
+            return None
+        if self._carried is None:
+            self._carried = _last_carried(connection)
+        checkpoint = signed.checkpoint
+        if checkpoint.size <= self._carried:
+            return None
+        row = connection.execute(
+            "SELECT root FROM ledger.batches WHERE size = %s", (checkpoint.size,), binary=True
+        ).fetchone()
+        if checkpoint.size > head.size or row != (checkpoint.root,):
+            raise Evidence(
+                f"witnesses have signed another tree at size {checkpoint.size} than this database holds",
+                code="forked",
+                mend="keep both: the cosigned checkpoint and this database are the evidence",
+                size=checkpoint.size,
+                note=signed.note.decode(),
+            )
+        return signed
+
+    def _is_owed(self) -> bool:
+        """Whether a cosigned checkpoint that is not carried yet covers anything but batches since the last carried."""
+        connection, head, signed = self._connection, self._head, self._cosigned()
+        if connection is None or head is None or signed is None or signed.checkpoint.size == self._looked:
+            return False
+        if self._to_carry(connection, head) is None:
+            self._looked = signed.checkpoint.size
+            return False
+        row = connection.execute(
+            "SELECT 1 FROM ledger.leaves l JOIN ledger.statements s USING (insertion_id)"
+            " WHERE l.index >= %s AND l.index < %s AND s.stream <> 'log' LIMIT 1",
+            (self._carried, signed.checkpoint.size),
+        ).fetchone()
+        if row is None:
+            self._looked = signed.checkpoint.size
+        return row is not None
+
+    def _open_batch(self, head: HeadRow, plan: _Plan, carry: SignedCheckpoint | None) -> tuple[_Plan, int]:
         """The plan with its batch statement in front and its voids signed; and the batch's time."""
         recorded_us = max(self._clock(), head.recorded_us)
         at = instant_text(recorded_us)
         data: dict[str, Any] = {"size": len(plan.ids)}
         if self._simulated:
             data["simulated"] = True
+        if carry is not None:
+            data["checkpoint"] = carry.note.decode()
         seq, prev = head.batch_seq + 1, head.batch_id
 
         def sign(type_: str, content: dict[str, Any]) -> bytes:
@@ -514,6 +580,19 @@ class Sequencer:
                 "statements wait: an open transaction somewhere in this PostgreSQL cluster holds the horizon back",
                 horizon=head.done_xid,
             )
+
+
+def _last_carried(connection: psycopg.Connection[tuple[Any, ...]]) -> int:
+    """The size of the checkpoint that a batch carried last; 0 when none did."""
+    row = connection.execute(
+        "SELECT entry FROM ledger.statements WHERE stream = 'log' AND position(%b::bytea in entry) > 0"
+        " ORDER BY seq DESC LIMIT 1",
+        (b'"checkpoint":',),
+        binary=True,
+    ).fetchone()
+    if row is None:
+        return 0
+    return Checkpoint.parse(split_note(open_statement(row[0]).data["checkpoint"].encode()).text).size
 
 
 def make_partition(connection: psycopg.Connection[tuple[Any, ...]], number: int) -> None:

@@ -6,7 +6,8 @@ The promise: one pass over a log whose head was signed finds, and names by table
  - statement that stands before its ``prev``, or whose stream has a hole;
  - row of ``requests``, ``governing``, ``voided``, ``batches``, ``nodes`` that no statement made, or that is missing;
  - published tile that is not the tree's, and file that nobody published;
- - row that stands in no place: refused, or never reached by the sequencer.
+ - row that stands in no place: refused, or never reached by the sequencer;
+ - sealed value that is gone from the vault though nobody erased it.
 
 A pass walks the leaves from 0 to the size of the checkpoint that was published when it began, growing the tree from
 the bytes themselves, and ends at the signed root. Then it walks the rows by insertion, for those that no leaf names.
@@ -33,11 +34,14 @@ import psycopg
 from ledger.errors import Evidence, Malformed, MingjianError
 from ledger.facts.registry import GENESIS_STREAM, LOG_STREAM
 from ledger.facts.types import type_named
+from ledger.files import write_file
 from ledger.statement import Statement, open_statement, statement_id
 from ledger.store.database import Database
-from ledger.store.published import Publisher, write_file
+from ledger.store.erasures import erased_by
+from ledger.store.published import CHECKPOINT, LATEST, POLICY, Publisher, read_checkpoint
 from ledger.store.reading import LogReader
 from ledger.store.recorder import content_digest, request_key, seal_of
+from ledger.store.vault import Vault
 from ledger.tree.merkle import Frontier
 from ledger.tree.tiles import TILE_WIDTH, Tile, parse_path, tiles_for
 
@@ -124,8 +128,20 @@ class Pass:
 class Sweep:
     """One sweep of one ledger. Not thread-safe."""
 
-    def __init__(self, database: Database, publisher: Publisher, *, secret: bytes, memory: Path | None = None) -> None:
-        """``secret``: the door's. ``memory``: where the place is kept between two pieces (None: nowhere)."""
+    def __init__(
+        self,
+        database: Database,
+        publisher: Publisher,
+        *,
+        secret: bytes,
+        memory: Path | None = None,
+        vault: Vault | None = None,
+    ) -> None:
+        """``secret``: the door's. ``memory``: where the place is kept between two pieces (None: nowhere).
+
+        ``vault``: the one in which every sealed value must be that was not erased (None: not looked at).
+        """
+        self._vault = vault
         self._database = database
         self._publisher = publisher
         self._secret = secret
@@ -195,19 +211,29 @@ class Sweep:
         try:
             signed = self._publisher.checkpoint()
         except MingjianError as error:
-            path = self._publisher.root / "checkpoint"
-            found.append(
-                self._file(path, f"the published checkpoint is not the log's: {error.message}", "checkpoint-file")
-            )
+            path = self._publisher.root / LATEST
+            found.append(self._file(path, f"the published head is not the log's: {error.message}", "checkpoint-file"))
             return found, None
+        path = self._publisher.root / CHECKPOINT
         if signed is None:
-            path = self._publisher.root / "checkpoint"
             found.append(self._file(path, "no checkpoint is published", "checkpoint-file"))
             return found, None
+        found += self._served(path)
         found += self._head()
         size = min(signed.size, self._reader.head().size)
         root = signed.root if size == signed.size else self._reader.batch_root(size)
         return found, Pass(size=size, root=(root or b"").hex(), began=time.time())
+
+    def _served(self, path: Path) -> list[Evidence]:
+        """The checkpoint shown to everybody: signed by the log, and of this tree."""
+        try:
+            served = read_checkpoint(path, self._publisher.alone)
+        except MingjianError as error:
+            what = f"the published checkpoint is not the log's: {error.message}"
+            return [self._file(path, what, "checkpoint-file")]
+        if served is None or self._reader.batch_root(served.size) in (served.root, None):
+            return []
+        return [self._file(path, "the published checkpoint is of another tree", "checkpoint-file")]
 
     def _head(self) -> list[Evidence]:
         """The head row against itself and against the last batch."""
@@ -257,6 +283,8 @@ class Sweep:
             after = _opened(by_index[stop][10]) if stop in by_index else None
             found += _check_voids(by_index, acts, after, start, stop)
             found += _check_requests(connection, acts)
+            if self._vault is not None:
+                found += _check_values(connection, self._vault, acts)
             governing = [act for act in acts.values() if _governs(act)]
             found += _check_governing(connection, governing, at.epochs)
             frontier, nodes, said = _grow(connection, Frontier.from_bytes(bytes.fromhex(at.frontier)), hashes, acts)
@@ -338,7 +366,7 @@ class Sweep:
         return Evidence(text, code=code, mend=mend, file=str(path), **details)
 
     def _is_stray(self, name: str, size: int) -> bool:
-        if name in ("checkpoint", "policy"):
+        if name in (CHECKPOINT, LATEST, POLICY):
             return False
         try:
             tile = parse_path(name)
@@ -478,6 +506,29 @@ def _check_requests(connection: psycopg.Connection[tuple[Any, ...]], acts: dict[
         _row("ledger.requests", f"entry {i}: its request is not remembered as it was made", "request-changed", entry=i)
         for request, (i, act) in wanted.items()
         if known.get(request) != (content_digest(act), act.stream, act.seq)
+    ]
+
+
+def _check_values(
+    connection: psycopg.Connection[tuple[Any, ...]], vault: Vault, acts: dict[int, Statement]
+) -> list[Evidence]:
+    """Every sealed value is in the vault, or two persons erased it."""
+    digests = [digest for act in acts.values() for digest in act.sd]
+    missing = set(digests) - vault.held(digests)
+    if missing:
+        missing -= erased_by(connection, missing, subjects={act.stream for act in acts.values() if act.sd}).keys()
+    mend = "restore the vault from its newest backup; erasures are made again by themselves"
+    return [
+        Evidence(
+            f"entry {index}: {len(gone)} of its sealed values are gone from the vault, and nobody erased them",
+            code="value-gone",
+            mend=mend,
+            entry=index,
+            stream=act.stream,
+            digests=gone,
+        )
+        for index, act in acts.items()
+        if (gone := [digest for digest in act.sd if digest in missing])
     ]
 
 
