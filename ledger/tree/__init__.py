@@ -10,6 +10,7 @@ Bytes in, verified objects or errors out: no clock, no disk, no database, nothin
     proof       C2SP tlog-proof: one entry's place, checkable offline
     cosignature C2SP tlog-witness: what a log asks of a witness, and what it keeps of the answer
     receipt     COSE Receipts (RFC 9942): the same proofs for those who speak COSE
+    promise     a place in the tree by a time, signed when a statement is taken in
     heads       case heads: how many statements a stream has, or that it has none
     stated      the same heads followed entry by entry, by whoever replays a log
     completeness  one stream's row with all that proves it, in one document

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
 import sys
 from collections.abc import Sequence
-
-import orjson
+from importlib import import_module
+from typing import Final
 
 from ledger.errors import MingjianError, Unavailable
-from ledger.verify import log_command, proof_command
-from ledger.verify.words import Lang, plain
+from ledger.terminal import complain, language
 
-_COMMANDS = (log_command, proof_command)
+_COMMANDS: Final = ("log", "proof", "bundle", "mirror", "monitor", "evidence", "clip")
+"""Each is the module ``NAME_command``, loaded when it is asked for: loading all takes longer than a short audit."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,28 +28,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="answer with one line of JSON")
-    common.add_argument("--lang", choices=("zh", "en"), default=_language(), help="of the report (default: by LANG)")
+    common.add_argument("--lang", choices=("zh", "en"), default=language(), help="of the report (default: by LANG)")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in _COMMANDS:
-        command.declare(commands, common)
-    options = parser.parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    asked = [name for name in words[:1] if name in _COMMANDS] or _COMMANDS
+    for name in asked:
+        import_module(f"ledger.verify.{name}_command").declare(commands, common)
+    options = parser.parse_args(words)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8" if options.json else None, errors="backslashreplace")
     try:
         code: int = options.run(options)
     except MingjianError as error:
-        if options.json:
-            print(orjson.dumps(error.as_json(), default=str).decode())
-        else:
-            print(plain(f"error: {error.message}"), file=sys.stderr)
-            if error.mend:
-                print(plain(f"       {error.mend}"), file=sys.stderr)
+        complain(error, as_json=options.json)
         return 3 if isinstance(error, Unavailable) else 2
     except KeyboardInterrupt:
         return 130
     return code
-
-
-def _language() -> Lang:
-    names = (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
-    return "zh" if next(filter(None, names), "").startswith("zh") else "en"

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from ledger.errors import Unavailable
-from ledger.statement import instant_text
+from ledger.terminal import Lang, plain
 from ledger.tree.policy import MAX_POLICY_BYTES, Policy
 from ledger.verify.files import Fault
 from ledger.verify.log import Verdict, verify_log
-from ledger.verify.words import Lang, label, plain, reason
+from ledger.verify.words import label, reason
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
+
+    from ledger.verify.replay import Outside
 
 _COUNTS: Final = ("voided", "suspect", "outside", "simulated")
 _NEVER: Final = 253_402_300_800  # Unix seconds of the year 10000
@@ -39,21 +41,29 @@ def declare(commands: _SubParsersAction[argparse.ArgumentParser], common: argpar
     parser.add_argument(
         "--no-signatures", action="store_true", help="leave out the statements' signatures (fast; proves less)"
     )
-    parser.add_argument("--jobs", metavar="N", type=_jobs, help="processes for signatures (default: one for each core)")
+    parser.add_argument(
+        "--hashes-only", action="store_true", help="files, hashes and the signed head alone; no statement is opened"
+    )
+    parser.add_argument(
+        "--state", metavar="FILE", type=Path, help="remember what was verified; the next audit reads only what is new"
+    )
+    parser.add_argument("--jobs", metavar="N", type=jobs, help="processes (default: one for each core)")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Audit, report, and answer with the exit code."""
-    policy = Policy.parse(_read_policy(options.policy))
+    policy = Policy.parse(read_policy(options.policy))
     progress = _Progress() if sys.stderr.isatty() else None
     try:
         verdict = verify_log(
             options.folder,
             policy,
             signatures=not options.no_signatures,
+            hashes_only=options.hashes_only,
             workers=options.jobs,
-            **({} if progress is None else {"progress": progress}),
+            state=None if options.hashes_only else options.state,
+            progress=progress or (lambda _done, _size: None),
         )
     finally:
         if progress is not None:
@@ -63,8 +73,13 @@ def run(options: argparse.Namespace) -> int:
     else:
         if options.policy.resolve().is_relative_to(options.folder.resolve()):
             print(label("own_policy", options.lang), file=sys.stderr)
-        print("\n".join(_report(verdict, options.lang, signatures=not options.no_signatures)))
+        print("\n".join(_report(verdict, options.lang, left_out=_left_out(options))))
     return 0 if verdict.ok else 1
+
+
+def _left_out(options: argparse.Namespace) -> str | None:
+    """The label of what was not asked."""
+    return "unopened" if options.hashes_only else "unchecked" if options.no_signatures else None
 
 
 def as_json(verdict: Verdict, lang: Lang = "en") -> dict[str, Any]:
@@ -75,6 +90,7 @@ def as_json(verdict: Verdict, lang: Lang = "en") -> dict[str, Any]:
         "ok": verdict.ok,
         "size": 0 if head is None else head.size,
         "entries": verdict.entries,
+        "since": verdict.since,
         "signatures": verdict.signatures,
         "first_bad": None if fault is None else _where(fault),
         "reason": None if fault is None else _reason(fault, lang),
@@ -82,12 +98,35 @@ def as_json(verdict: Verdict, lang: Lang = "en") -> dict[str, Any]:
         "origin": None if head is None else plain(head.origin),
         "root": None if head is None else head.root.hex(),
         **{name: getattr(verdict, name) for name in _COUNTS},
+        "outside_first": [_outside(one) for one in verdict.outside_first],
+        "times": _times(verdict),
         "cosigned_by": [{"name": plain(name), "time": at} for name, at in _cosigned(verdict)],
         "unknown_signatures": _unknown(verdict),
+        "unknown_carried": {plain(name): count for name, count in verdict.unknown_carried.items()},
     }
 
 
-def _report(verdict: Verdict, lang: Lang, *, signatures: bool) -> list[str]:
+def _outside(one: Outside) -> dict[str, Any]:
+    moments = {"at": one.at_us, "after": one.after_us, "before": one.before_us}
+    return {"index": one.index} | {name: _instant(us) for name, us in moments.items()}
+
+
+def _times(verdict: Verdict) -> dict[str, int | None] | None:
+    """What outside time says; null where no statement was opened."""
+    found = verdict.times
+    if found is None:
+        return None
+    return {
+        "cosigned": found.cosigned,
+        "tokens": found.tokens,
+        "bounded_below": found.bounded_below,
+        "bounded_above": found.bounded_above,
+        "bounded": found.bounded,
+        "widest_s": None if found.widest_us is None else found.widest_us // 1_000_000,
+    }
+
+
+def _report(verdict: Verdict, lang: Lang, *, left_out: str | None) -> list[str]:
     lines = [label("title", lang)]
 
     def tell(key: str, value: object) -> None:
@@ -106,10 +145,19 @@ def _report(verdict: Verdict, lang: Lang, *, signatures: bool) -> list[str]:
         for line in _unknown(verdict):
             tell("unknown_signatures", line)
     tell("entries", verdict.entries)
-    tell("signatures", f"{verdict.signatures} {'' if signatures else label('unchecked', lang)}")
+    if verdict.since:
+        tell("since", verdict.since)
+    tell("signatures", f"{verdict.signatures} {'' if left_out is None else label(left_out, lang)}")
     for name in _COUNTS:
         if getattr(verdict, name):
             tell(name, getattr(verdict, name))
+    for one in map(_outside, verdict.outside_first):
+        lines.append("    " + plain(label("outside_entry", lang).format(*one.values())))
+    for name, value in (_times(verdict) or {}).items():
+        if value:
+            tell(name, value)
+    for name, count in verdict.unknown_carried.items():
+        tell("unknown_carried", f"{name} × {count}")
     lines.append(label("good" if verdict.ok else "bad", lang))
     for number, fault in enumerate(verdict.faults):
         where = label("entry" if isinstance(fault.where, int) else "file", lang).format(_where(fault))
@@ -131,8 +179,14 @@ def _cosigned(verdict: Verdict) -> list[tuple[str, str]]:
     return [(one.key.name, _time(one.time_s or 0)) for one in found]
 
 
+def _instant(us: int) -> str:
+    from ledger.statement import instant_text  # with all it brings, as long as hashing a hundred thousand entries
+
+    return instant_text(us)
+
+
 def _time(time_s: int) -> str:
-    return instant_text(time_s * 1_000_000) if time_s < _NEVER else str(time_s)
+    return _instant(time_s * 1_000_000) if time_s < _NEVER else str(time_s)
 
 
 def _unknown(verdict: Verdict) -> list[str]:
@@ -140,7 +194,8 @@ def _unknown(verdict: Verdict) -> list[str]:
     return [plain(f"{line.name}+{line.key_id.hex()}") for line in found]
 
 
-def _read_policy(path: Path) -> bytes:
+def read_policy(path: Path) -> bytes:
+    """The auditor's policy file."""
     try:
         with path.open("rb") as file:
             return file.read(MAX_POLICY_BYTES + 1)
@@ -152,7 +207,8 @@ def _read_policy(path: Path) -> bytes:
         ) from error
 
 
-def _jobs(text: str) -> int:
+def jobs(text: str) -> int:
+    """A number of processes, as an argument."""
     number = int(text)
     if number < 1:
         raise ValueError

@@ -5,6 +5,7 @@
     an entry with receipts attached             with --receipt-key: likewise for each; the entry is in the file
     mingjian-consistency@v1                     one tree begins with the other
     mingjian-completeness@v1                    a stream has exactly so many statements, or none
+    mingjian-disclosures@v1                     values were sealed in entries of the log, and opened by grant
 
 Which form a file has, its first bytes say. Files are read up to a limit and no further.
 """
@@ -21,16 +22,17 @@ import orjson
 from ledger.errors import Malformed, Refused, Unavailable
 from ledger.keys import public_from_pem
 from ledger.statement import MAX_ENTRY_BYTES, open_statement
-from ledger.tree import completeness, consistency, proof
+from ledger.terminal import Lang, plain
+from ledger.tree import completeness, consistency, disclosed, proof
 from ledger.tree.checkpoint import SignedCheckpoint
 from ledger.tree.completeness import Completeness
 from ledger.tree.consistency import Consistency
+from ledger.tree.disclosed import Disclosures
 from ledger.tree.merkle import leaf_hash
 from ledger.tree.note import MAX_NOTE_BYTES
 from ledger.tree.policy import MAX_POLICY_BYTES, Policy
 from ledger.tree.proof import Proof
 from ledger.tree.receipt import check_receipt, detach_receipts
-from ledger.verify.words import Lang, plain
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -53,6 +55,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "heads_size": ("截至大小", "as of size"),
     "statements": ("陈述数目", "statements"),
     "last": ("最后一条", "the last of them"),
+    "values": ("披露的值", "values shown"),
     "size": ("签名大小", "signed size"),
     "root": ("签名根", "signed root"),
     "cosigned_by": ("见证", "cosigned by"),
@@ -122,7 +125,7 @@ def check_proof(data: bytes, policy: Policy, *, entry: bytes | None = None, rece
 def _form(data: bytes) -> str:
     if data.startswith(b"\xd2"):
         return "cose"
-    return "json" if data.lstrip(b" \t\r\n").startswith(b"{") else "tlog"
+    return "tlog" if data.startswith(proof.HEADER.encode()) else "json"
 
 
 def _is_receipt(data: bytes) -> bool:
@@ -156,7 +159,7 @@ def _named(data: bytes) -> Any:
 
 def _document(data: bytes, entry: bytes | None, policy: Policy) -> Found:
     named = _named(data)
-    body = orjson.loads(data) if named is not None else None
+    body: dict[str, Any] = {} if named is None else orjson.loads(data)
     if named == proof.HEADER:
         assert entry is not None
         return _place(Proof.from_json(body), entry, policy, form="json")
@@ -179,6 +182,13 @@ def _document(data: bytes, entry: bytes | None, policy: Policy) -> Found:
             "last": None if counted.last is None else counted.last.hex(),
         }
         return Found("completeness", says, counted.signed)
+    if named == disclosed.FORMAT:
+        values, signed = Disclosures.from_json(body).check(policy)
+        told = [
+            {"index": one.index, "name": one.disclosure.name, "value": one.disclosure.value, "to": one.to}
+            for one in values
+        ]
+        return Found("disclosures", {"values": told}, signed)
     raise Malformed("The file is none of the forms of proof.", code="form", mend="see mingjian-verify proof --help")
 
 
@@ -242,7 +252,7 @@ def _report(found: Found | None, refusal: Refused | None, lang: Lang) -> list[st
     if found is not None:
         for name, value in ({"form": found.form} | found.says | _head(found)).items():
             if value not in (None, []):
-                text = ", ".join(value) if isinstance(value, list) else str(value)
+                text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
                 lines.append(f"  {_WORDS[name][side]}: {plain(text)}")
     lines.append(_WORDS["good" if refusal is None else "bad"][side])
     if refusal is not None:

@@ -6,11 +6,13 @@ The rules, in the order in which a statement meets them:
 - From entry 2 on there are batches without gaps. ``log.batch.v1`` of the system clock opens each, says how many
   entries follow, has seen exactly the tree before it, and never goes back in time: its time is their recorded time.
 - ``seq`` and ``prev`` continue the stream. No actor makes a request twice.
+- Batch times lie inside what witnesses and time authorities signed, where there is any; see ``times``.
 - ``seen`` is a tree that a batch ended with, not later than the one the statement's own batch found.
 - The key is registered for the actor and not revoked here; its signature holds; type, rights and state allow the act.
 - What fails the last rule is followed at once by ``log.voided.v1`` with the reason that we derive too, and then
   counts in its stream but has no effect. Without one, or with one for no reason, the log is not what it must be.
-- What is no statement, or not one of this log, has no excuse.
+- What is no statement, or not one of this log, has no excuse. Case heads that are not those of the tree, and tokens
+  over a head that never was, are such a thing too: the clock that signed them knew better.
 
 Memory grows with streams, requests and batches (some 150 bytes for each statement), not with the entries.
 """
@@ -20,26 +22,33 @@ from __future__ import annotations
 import hashlib
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from ledger.errors import Malformed, MingjianError, Refused
+from ledger.facts.attested import HEADS_TYPE
 from ledger.facts.registry import CLOCK_ACTOR, LOG_STREAM, Registry
 from ledger.facts.streams import FOLDS, check_act
+from ledger.facts.times import TIME_TYPE, open_token_act
 from ledger.facts.types import TYPES
-from ledger.statement import Statement, StatementId, check_statement_signature, open_statement
-from ledger.tree.checkpoint import Checkpoint
+from ledger.statement import Statement, StatementId, check_statement_signature, instant_text, open_statement
+from ledger.tree.checkpoint import SignedCheckpoint, open_checkpoint
 from ledger.tree.merkle import EMPTY_ROOT
-from ledger.tree.note import split_note
+from ledger.tree.policy import Policy
+from ledger.tree.stated import HeadsFollowed
 from ledger.verify.files import CHECKPOINT, BadLogError
 from ledger.verify.signatures import SignatureChecker
+from ledger.verify.times import Brackets, Interval, cosigned_us
 
 BATCH: Final = "log.batch.v1"
 VOIDED: Final = "log.voided.v1"
 _T = TypeVar("_T")
 SKEW_US: Final = 300_000_000
-"""How far a claimed time may stand outside what brackets it before it is flagged."""
+"""How far a time may stand outside what brackets it before it is refused (a batch's) or flagged (a claimed one)."""
+OUTSIDE_LISTED: Final = 20
+MAX_UNKNOWN: Final = 100
+_NOT_KEPT: Final = frozenset({"_policy", "_root", "_checker"})
 
 
 @dataclass(slots=True)
@@ -49,7 +58,7 @@ class _Stream:
     state: Any = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # made for every entry: frozen would cost as much as the rest of it
 class _Judged:
     """A statement in its place, judged but for its signature; the next entry may void it."""
 
@@ -68,6 +77,31 @@ class _Ended:
     recorded_us: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """A claimed time outside its bracket (given without the skew), all in Unix microseconds."""
+
+    index: int
+    at_us: int
+    after_us: int
+    before_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeSummary:
+    """What outside time says of the log. ``bounded_…``: entries whose batch has such a bound."""
+
+    cosigned: int
+    """Cosigned heads that count: carried in batches, and the one that is checked."""
+    tokens: int
+    bounded_below: int
+    bounded_above: int
+    bounded: int
+    """Entries with both bounds."""
+    widest_us: int | None
+    """The widest bracket of those."""
+
+
 class Replay:
     """Give it every entry in order, and ``check_end`` where a checkpoint lies: ``BadLogError`` for a broken rule."""
 
@@ -76,10 +110,11 @@ class Replay:
         *,
         origin: str,
         log_key: bytes,
+        policy: Policy,
         root: Callable[[], bytes],
         checker: SignatureChecker | None = None,
     ) -> None:
-        """``origin`` and ``log_key`` are the auditor's own; ``root`` gives the root of all entries taken so far.
+        """``origin``, ``log_key`` and ``policy`` are the auditor's own; ``root`` gives the root of all entries so far.
 
         Without a ``checker`` only those signatures are checked on which others hang: of entries 0 and 1 and of
         what was voided.
@@ -87,9 +122,13 @@ class Replay:
         self.voided = 0
         self.simulated = 0  # batches that say so
         self.outside = 0  # claimed times outside what brackets them
+        self.outside_first: list[Outside] = []
         self.checked = 0  # signatures that hold, beside the checker's
+        self.tokens = 0
+        self.unknown: dict[str, int] = {}  # signature lines on carried heads that nothing pins: how often
         self._origin = origin
         self._log_key = log_key
+        self._policy = policy
         self._root = root
         self._checker = checker
         self._registry: Registry | None = None
@@ -101,6 +140,14 @@ class Replay:
         self._first = 0  # index of the open batch's own statement
         self._remaining = 0  # entries that the open batch still has to have
         self._recorded_us = 0
+        self._brackets = Brackets()
+        self._cosigned = 0  # heads that batches carried and that count
+        self._head_cosigned = False
+        self._heads = HeadsFollowed()
+        # Of every batch that does not say it is simulated: where it begins and ends, and its time. All rise.
+        self._batches = array("Q")
+        self._batch_ends = array("Q")
+        self._batch_us = array("q")
 
     @property
     def suspect(self) -> int:
@@ -113,8 +160,8 @@ class Replay:
                 count += (len(signed) if last < 0 else bisect_right(signed, last)) - bisect_left(signed, first)
         return count
 
-    def take(self, index: int, entry: bytes) -> None:
-        """The entry at ``index``; each only once, from 0."""
+    def take(self, index: int, entry: bytes) -> StatementId:
+        """The entry at ``index``, each only once, from 0; its id, which is its leaf hash."""
         try:
             act = open_statement(entry)
         except Malformed as error:
@@ -128,6 +175,18 @@ class Replay:
             self._confirm(act)
         else:
             self._take(index, act)
+        return act.id
+
+    def freeze(self) -> dict[str, Any]:
+        """What it remembers, for ``thaw``; to be written down before the next entry is taken."""
+        return {name: value for name, value in vars(self).items() if name not in _NOT_KEPT}
+
+    def thaw(self, kept: Mapping[str, Any]) -> bool:
+        """Go on where another of the same origin, key and policy was; False where that one was of another kind."""
+        if kept.keys() != vars(self).keys() - _NOT_KEPT:
+            return False
+        vars(self).update(kept)
+        return True
 
     def check_end(self) -> None:
         """Refuse unless a checkpoint may lie here: where a batch ends, and after the two entries that open a log."""
@@ -136,6 +195,34 @@ class Replay:
             raise BadLogError(CHECKPOINT, "batch-end", "a log has at least its two opening entries")
         if self._remaining:
             raise BadLogError(CHECKPOINT, "batch-end", f"{self._remaining} entries of the last batch are not in it")
+
+    def take_cosigned(self, signed: SignedCheckpoint) -> None:
+        """The cosignatures on the head that is checked bound the last batches, which nothing in the log can."""
+        self._head_cosigned = self._take_cosigned(None, signed)
+
+    def interval(self, index: int, *, seen_size: int) -> Interval:
+        """When the entry at ``index``, whose signer had seen ``seen_size``, must have been signed and placed."""
+        return self._brackets.interval(index, seen_size=seen_size)
+
+    def times(self) -> TimeSummary:
+        """What outside time says of the entries taken so far."""
+        below = above = both = 0
+        widest: int | None = None
+        for first, end in zip(self._batches, self._batch_ends, strict=True):
+            found = self._brackets.interval(first, seen_size=first + 1)
+            below += (end - first) * (found.after_us is not None)
+            above += (end - first) * (found.before_us is not None)
+            if found.after_us is not None and found.before_us is not None:
+                both += end - first
+                widest = max(widest or 0, found.before_us - found.after_us)
+        return TimeSummary(
+            cosigned=self._cosigned + self._head_cosigned,
+            tokens=self.tokens,
+            bounded_below=below,
+            bounded_above=above,
+            bounded=both,
+            widest_us=widest,
+        )
 
     # ------------------------------------------------------------------------------------------ entries 0 and 1
 
@@ -176,11 +263,11 @@ class Replay:
         """Told in order; the judgement's outcome waits for the next entry, which may void it."""
         # 1. Its place among the batches.
         own = act.stream == LOG_STREAM
-        if (act.type == BATCH) != (self._remaining == 0):
+        if (act.type == BATCH and own) != (self._remaining == 0):
             if self._remaining:
                 raise BadLogError(index, "batch", f"a batch is opened, {self._remaining} entries before the last ends")
             raise BadLogError(index, "batch", "it stands in no batch")
-        if act.type == BATCH:
+        if self._remaining == 0:
             self._ends[index] = _Ended(self._root(), self._recorded_us)
             self._first = index
         else:
@@ -222,6 +309,7 @@ class Replay:
             self._streams[act.stream] = _Stream(act.seq, act.id)
         else:
             stream.seq, stream.head = act.seq, act.id
+        self._heads.moved(act.stream, act.seq, act.id)
         request = hashlib.sha256(f"{act.actor}\0{act.request}".encode()).digest()[:16]
         if request in self._requests:
             raise BadLogError(index, "request", f"{act.request} of {act.actor}")
@@ -258,20 +346,66 @@ class Replay:
             raise BadLogError(index, "batch-time", f"{act.at} is before the batch before")
         self._remaining = act.data["size"]
         self._recorded_us = act.at_us
-        self.simulated += act.data.get("simulated", False)
         carried = act.data.get("checkpoint")
         if carried is not None:
-            self._check_carried(index, carried)
+            self._cosigned += self._take_cosigned(index, self._open_carried(index, carried))
+        if act.data.get("simulated", False):
+            self.simulated += 1
+            return
+        after_us = self._brackets.after_us(index + 1)
+        if after_us is not None and act.at_us < after_us - SKEW_US:
+            raise BadLogError(
+                index, "bracket", f"{act.at}, but what it follows is of {instant_text(after_us)} or later"
+            )
+        self._batches.append(index)
+        self._batch_ends.append(index + 1 + self._remaining)
+        self._batch_us.append(act.at_us)
 
-    def _check_carried(self, index: int, note: str) -> None:
-        """A head that witnesses signed must be one of this log's, whoever they are."""
+    def _open_carried(self, index: int, note: str) -> SignedCheckpoint:
+        """The head that a batch carries: signed by this log, one that it had, and no known witness's line is bad."""
         try:
-            head = Checkpoint.parse(split_note(note.encode(errors="surrogatepass")).text)
+            signed = open_checkpoint(note.encode(errors="surrogatepass"), self._policy, need_quorum=False)
         except MingjianError as error:
             raise BadLogError(index, "carried", error.message) from error
+        head = signed.checkpoint
         ended = self._ends.get(head.size)
-        if head.origin != self._origin or ended is None or ended.root != head.root:
+        if (head.origin, signed.log.key.public_key) != (self._origin, self._log_key):
+            raise BadLogError(index, "carried", f"it is one of {head.origin}")
+        if ended is None or ended.root != head.root:
             raise BadLogError(index, "carried", f"size {head.size}")
+        for line in signed.unknown:
+            name = f"{line.name}+{line.key_id.hex()}"
+            # Whoever writes the log chooses the names: a few are enough to be named.
+            if name in self.unknown or len(self.unknown) < MAX_UNKNOWN:
+                self.unknown[name] = self.unknown.get(name, 0) + 1
+        return signed
+
+    # ------------------------------------------------------------------------------------------- outside time
+
+    def _take_cosigned(self, index: int | None, signed: SignedCheckpoint) -> bool:
+        """The moment that a quorum of witnesses gives a head; a head without one says nothing of time."""
+        moment = cosigned_us(signed.cosignatures, self._policy)
+        if moment is not None:
+            self._take_moment(index, signed.checkpoint.size, *moment)
+        return moment is not None
+
+    def _take_token(self, index: int, act: Statement) -> None:
+        assert self._registry is not None
+        size, root = act.data["size"], act.data["root"]
+        ended = self._ends.get(size)
+        if ended is None or ended.root.hex() != root:
+            raise BadLogError(index, "time-token", f"no batch ended at size {size} with that root")
+        moment = open_token_act(act, self._registry)
+        self.tokens += 1
+        self._take_moment(index, size, moment.earliest_us, moment.latest_us)
+
+    def _take_moment(self, index: int | None, size: int, earliest_us: int, latest_us: int) -> None:
+        self._brackets.add(index=index, size=size, earliest_us=earliest_us, latest_us=latest_us)
+        # Batch times rise: the batches below `size` that are too late, if any, are the last of them.
+        number = bisect_right(self._batch_us, latest_us + SKEW_US)
+        if number < bisect_left(self._batches, size):
+            first, at = self._batches[number], instant_text(self._batch_us[number])
+            raise BadLogError(first, "bracket", f"{at}, but it was there by {instant_text(latest_us)}")
 
     # ------------------------------------------------------------------------------------------- valid or void
 
@@ -315,10 +449,24 @@ class Replay:
             self._checker.add(judged.index, act.entry, judged.public)
         self._signed.setdefault(act.kid, array("Q")).append(judged.index)
         if act.kind != "imported" and act.stream != LOG_STREAM:
-            seen_us = self._ends[act.seen_size].recorded_us
-            self.outside += not seen_us - SKEW_US <= act.at_us <= self._recorded_us + SKEW_US
+            self._flag_outside(judged.index, act)
+        if act.type == HEADS_TYPE:
+            try:
+                self._heads.check(act.data)
+            except Refused as error:
+                raise BadLogError(judged.index, "heads", error.message) from error
+        elif act.type == TIME_TYPE:
+            self._take_token(judged.index, act)
         if TYPES[act.type].governs:
             registry.apply(act, judged.index)
         elif (fold := FOLDS.get(act.kind)) is not None:
             stream = self._streams[act.stream]
             stream.state = fold.apply(stream.state, act, self._recorded_us, registry)
+
+    def _flag_outside(self, index: int, act: Statement) -> None:
+        after_us = max(self._ends[act.seen_size].recorded_us, self._brackets.after_us(act.seen_size) or 0)
+        if not after_us - SKEW_US <= act.at_us <= self._recorded_us + SKEW_US:
+            self.outside += 1
+            if len(self.outside_first) < OUTSIDE_LISTED:
+                found = Outside(index=index, at_us=act.at_us, after_us=after_us, before_us=self._recorded_us)
+                self.outside_first.append(found)

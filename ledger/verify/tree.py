@@ -19,13 +19,16 @@ from ledger.verify.files import CHECKPOINT, BadLogError, Fault, read
 class Tree:
     """Grown entry by entry. Memory: one tile per level."""
 
-    def __init__(self, folder: Path, size: int) -> None:
+    def __init__(self, folder: Path, size: int, *, whole: bytes | None = None) -> None:
+        """``whole``: a frontier after some full bundle, to begin behind it."""
         self._folder = folder
         self._size = size
-        self._entries = Frontier()
+        self._entries = Frontier() if whole is None else Frontier.from_bytes(whole)
+        self.whole = self._entries.to_bytes()
+        """The frontier after the last full bundle."""
         self._pending: list[bytes] = []
         self._tiles: Frontier | None = None  # only once tiles and entries differ
-        self._bundle_start = Frontier()
+        self._bundle_start = Frontier.from_bytes(self.whole)
         self._differs: int | None = None
         self._above: tuple[int, int] | None = None  # (level, index) of the first hash above level 0 that differs
         self._open: dict[int, tuple[int, list[bytes]]] = {}
@@ -56,7 +59,10 @@ class Tree:
             self._tiles = self._bundle_start
         if self._tiles is not None:
             self._tiles.extend(tile)
-        self._bundle_start = Frontier.from_bytes(self._entries.to_bytes())
+        at = self._entries.to_bytes()
+        self._bundle_start = Frontier.from_bytes(at)
+        if self.size % TILE_WIDTH == 0:
+            self.whole = at
 
     def verdict(self, root: bytes) -> tuple[Fault | None, bool]:
         """What is wrong with the whole tree, and whether it is certain that this, and nothing else, was changed."""

@@ -6,9 +6,9 @@ gives them.
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final
 
-Lang = Literal["zh", "en"]
+from ledger.terminal import Lang
 
 REASONS: Final[dict[str, tuple[str, str]]] = {
     # the signed head
@@ -17,6 +17,8 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
     "note-bad-signature": ("检查点上已知密钥的签名不成立", "a known key's signature on the checkpoint does not hold"),
     "checkpoint-not-of-log": ("检查点不属于策略中的日志", "the checkpoint is not of a log in the policy"),
     "quorum-not-met": ("见证签名不足策略所要求的数目", "the witnesses' cosignatures do not meet the policy's quorum"),
+    "went-back": ("日志比先前核验过的短", "the log is shorter than what was verified before"),
+    "not-joined": ("日志与先前核验过的不是同一段历史", "the log does not begin with what was verified before"),
     # the files
     "policy": ("日志自带的策略文件与您的策略不符", "the log's own policy file does not agree with yours"),
     "file-missing": ("文件缺失", "the file is missing"),
@@ -37,6 +39,9 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
     "malformed": ("不是合格的陈述", "it is not a well-formed statement of this log"),
     "batch": ("批次次序不正确", "the order of batches is broken"),
     "batch-time": ("批次时间倒退", "the batch goes back in time"),
+    "bracket": ("批次时间越出外部时间的区间", "the batch's time lies outside what was signed elsewhere"),
+    "heads": ("案卷首尾与日志不符", "the case heads are not those of the tree"),
+    "time-token": ("时间戳所指的树不存在", "the time token is over a head that this log never had"),
     "carried": ("所附检查点不属于本日志", "the checkpoint carried in the batch is not one of this log"),
     "chain": ("流内序号或前项中断", "seq or prev does not continue the stream"),
     "request": ("同一请求出现两次", "the actor has made this request before"),
@@ -52,10 +57,19 @@ LABELS: Final[dict[str, tuple[str, str]]] = {
     "size": ("签名大小", "signed size"),
     "root": ("签名根", "signed root"),
     "entries": ("已重算条目", "entries re-hashed"),
+    "since": ("先前已核验、本次未重读", "of them verified before, not read again"),
     "signatures": ("成立的签名", "signatures that hold"),
     "voided": ("已作废陈述", "voided statements"),
     "suspect": ("可疑密钥期间的陈述", "in suspect ranges of revoked keys"),
     "outside": ("自称时间越出区间", "claimed times outside their bracket"),
+    "outside_entry": ("第 {} 条：自称 {}，区间 {} 至 {}", "entry {}: claims {}, bracket {} to {}"),
+    "bounded_below": ("有最早时间的条目", "entries with an earliest time"),
+    "cosigned": ("计入时间的见证检查点", "cosigned heads that give a time"),
+    "tokens": ("时间戳令牌", "RFC 3161 time tokens"),
+    "bounded": ("时间上下均受外部限定的条目", "entries bracketed from outside"),
+    "bounded_above": ("有最迟时间的条目", "entries with a latest time"),
+    "widest_s": ("最宽区间（秒）", "widest bracket, seconds"),
+    "unknown_carried": ("批次内无人担保的签名行", "on carried heads, lines that nothing pins"),
     "simulated": ("模拟历史的批次", "batches of simulated history"),
     "cosigned_by": ("见证", "cosigned by"),
     "unknown_signatures": ("无人担保的签名行", "signature lines that nothing pins"),
@@ -64,6 +78,7 @@ LABELS: Final[dict[str, tuple[str, str]]] = {
     "entry": ("第 {} 条", "entry {}"),
     "file": ("文件 {}", "file {}"),
     "also": ("并且", "also"),
+    "unopened": ("（未打开任何陈述）", "(no statement was opened)"),
     "unchecked": ("（未逐一核验签名）", "(signatures of the statements were not checked)"),
     "own_policy": (
         "注意：策略文件就在被核验的文件夹里，它证明不了日志属于谁",
@@ -85,8 +100,3 @@ def reason(code: str, detail: str, lang: Lang) -> str:
     if not detail:
         return text
     return f"{text}：{detail}" if lang == "zh" else f"{text}: {detail}"
-
-
-def plain(text: str) -> str:
-    """``text`` without anything that could move a terminal's cursor or break a JSON encoder."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -232,6 +233,38 @@ class Book:
         return folder
 
 
+class Authority:
+    """OpenSSL's time authority, with a certificate of its own root."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "ts.cnf").write_text(
+            "[tsa]\ndefault_tsa = t\n[t]\nserial = ./serial\nsigner_digest = sha256\ndefault_policy = 1.2.3.4\n"
+            "digests = sha256\naccuracy = secs:2\ness_cert_id_alg = sha256\n"
+        )
+        (folder / "serial").write_text("01")
+        (folder / "ext").write_text("extendedKeyUsage=critical,timeStamping\n")
+        root = "req -x509 -newkey rsa:2048 -nodes -keyout root.key -out root.pem -days 3650 -subj /CN=root"
+        self.run(root)
+        self.root = self.run("x509 -in root.pem -outform der")
+        self.issue("tsa")
+
+    def issue(self, name: str, *, days: str = "100") -> None:
+        self.run(f"req -newkey rsa:2048 -nodes -keyout {name}.key -out {name}.csr -subj /CN={name}")
+        sign = f"x509 -req -in {name}.csr -CA root.pem -CAkey root.key -CAcreateserial -days {days}"
+        self.run(f"{sign} -extfile ext -out {name}.pem")
+
+    def run(self, words: str) -> bytes:
+        return subprocess.run(["openssl", *words.split()], cwd=self.folder, check=True, capture_output=True).stdout
+
+    def stamp(self, message: bytes, *, by: str = "tsa") -> bytes:
+        (self.folder / "message").write_bytes(message)
+        self.run("ts -query -data message -sha256 -cert -out query")
+        reply = f"ts -reply -config ts.cnf -queryfile query -signer {by}.pem -inkey {by}.key -token_out -out token"
+        self.run(reply)
+        return (self.folder / "token").read_bytes()
+
+
 def put(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
@@ -245,6 +278,11 @@ def new_book() -> type[Book]:
 @pytest.fixture(scope="session")
 def keys() -> Callable[[str], SigningKey]:
     return key_of
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture

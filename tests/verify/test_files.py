@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import Unavailable
+from ledger.statement import instant_us
 from ledger.tree.checkpoint import Checkpoint, sign_checkpoint
 from ledger.tree.note import Algorithm, Signer, add_lines, split_note
 from ledger.tree.policy import Policy, Witness
@@ -182,7 +183,8 @@ def test_a_witness_that_the_policy_asks_for_must_have_signed(folder: Path, long_
     assert [(fault.where, fault.code) for fault in refused.faults] == [("checkpoint", "quorum-not-met")]
 
     note = split_note((folder / "checkpoint").read_bytes())
-    (folder / "checkpoint").write_bytes(add_lines(note, [witness.sign(note.text, time_s=1_709_514_000)]))
+    line = witness.sign(note.text, time_s=instant_us(long_book.now) // 1_000_000)
+    (folder / "checkpoint").write_bytes(add_lines(note, [line]))
     accepted = verify_log(folder, policy, workers=1)
     assert accepted.ok
     assert accepted.signed is not None

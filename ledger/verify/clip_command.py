@@ -1,0 +1,176 @@
+"""``mingjian-verify clip FILE --manifest FILE --policy FILE``: footage checked offline, and what it does not show.
+
+A clip may be a part of the one that the manifest was made for: any of its groups, in their order.
+"""
+
+from __future__ import annotations
+
+import argparse
+import mmap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from ledger.errors import Refused, Unavailable
+from ledger.statement import instant_text
+from ledger.terminal import Lang, plain
+from ledger.tree.policy import MAX_POLICY_BYTES, Policy
+from ledger.verify.clip import MAX_MANIFEST_BYTES, Shown, check_clip
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+_WORDS: Final[dict[str, tuple[str, str]]] = {
+    "title": ("录像片段核验", "Check of a clip"),
+    "camera": ("摄像机", "camera"),
+    "recorder": ("录像设备", "recorder"),
+    "from": ("起", "from"),
+    "to": ("止", "to"),
+    "groups": ("编码组", "coded groups"),
+    "groups_in_manifest": ("清单所列编码组", "groups in the manifest"),
+    "packets": ("帧数", "pictures"),
+    "gaps": ("缺口", "gaps"),
+    "camera_offset_ms": ("摄像机时钟偏差（毫秒）", "camera's clock ahead (ms)"),
+    "origin": ("日志", "log"),
+    "size": ("签名大小", "signed size"),
+    "cosigned_by": ("见证", "cosigned by"),
+    "good": ("核验通过", "VERIFIED"),
+    "bad": ("核验未通过", "NOT VERIFIED"),
+    "not_proved": ("未证明", "Not proved"),
+}
+_NOT_PROVED: Final[dict[str, tuple[str, str]]] = {
+    "lens": ("镜头所见为真：只证明封存后未改", "what the lens saw: only that nothing changed since"),
+    "place": ("摄像机当时所在与朝向", "where the camera stood and where it looked"),
+    "time": ("时刻：录像设备的时钟当时未同步", "the time: the recorder's clock was not synchronised"),
+    "key": ("设备密钥此后未被吊销", "that the recorder's key was not revoked since"),
+    "part": ("清单所列、文件中没有的编码组", "what the manifest lists and the file does not hold"),
+    "between": ("缺口之间没有别的录像", "that nothing else was recorded in the gaps"),
+    "recovered": ("录像设备中断处之后的画面", "what followed where the recorder was cut off"),
+}  # fmt: skip
+
+
+def declare(commands: _SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser) -> None:
+    """Add the command and its arguments."""
+    parser = commands.add_parser(
+        "clip",
+        parents=[common],
+        help="check a clip of footage, or a part of one, against its manifest",
+        description="Check offline that every picture of a clip is one that the recorder sealed, at its time.",
+    )
+    parser.add_argument("file", metavar="FILE", type=Path, help="the clip (MP4)")
+    parser.add_argument("--manifest", metavar="FILE", type=Path, required=True, help="the manifest made with the clip")
+    parser.add_argument(
+        "--policy", metavar="FILE", type=Path, required=True, help="your own C2SP tlog-policy: origin and keys"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check, report, and answer with the exit code."""
+    policy = Policy.parse(_read(options.policy, MAX_POLICY_BYTES))
+    manifest = _read(options.manifest, MAX_MANIFEST_BYTES)
+    shown, refusal = None, None
+    try:
+        shown = _check(options.file, manifest, policy)
+    except Refused as error:
+        refusal = error
+    if options.json:
+        print(orjson.dumps(_answer(shown, refusal)).decode())
+    else:
+        print("\n".join(_report(shown, refusal, options.lang)))
+    return 0 if refusal is None else 1
+
+
+def _check(path: Path, manifest: bytes, policy: Policy) -> Shown:
+    try:
+        with path.open("rb") as file:
+            if not path.stat().st_size:
+                return check_clip(b"", manifest, policy)
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                view = memoryview(data)
+                try:
+                    return check_clip(view, manifest, policy)
+                finally:
+                    view.release()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def not_proved(shown: Shown) -> list[str]:
+    """What a good clip leaves open, as codes."""
+    left = ["lens", "place", "key"]
+    if not shown.ntp_synced:
+        left.append("time")
+    if shown.groups < shown.groups_in_manifest:
+        left.append("part")
+    if shown.gaps:
+        left.append("between")
+    if shown.recovered:
+        left.append("recovered")
+    return left
+
+
+def _answer(shown: Shown | None, refusal: Refused | None) -> dict[str, Any]:
+    body: dict[str, Any] = {"ok": refusal is None, "code": None, "reason": None}
+    if refusal is not None:
+        body |= {"code": refusal.code, "reason": plain(refusal.message)}
+    return body if shown is None else body | _says(shown) | {"not_proved": not_proved(shown)}
+
+
+def _says(shown: Shown) -> dict[str, Any]:
+    offset = shown.camera_offset_us
+    return {
+        "camera": plain(shown.camera),
+        "recorder": plain(shown.recorder),
+        "from": instant_text(shown.since_us),
+        "to": instant_text(shown.until_us),
+        "groups": shown.groups,
+        "groups_in_manifest": shown.groups_in_manifest,
+        "packets": shown.packets,
+        "whole": shown.whole,
+        "gaps": [{"from": instant_text(gap.since_us), "to": instant_text(gap.until_us)} for gap in shown.gaps],
+        "camera_offset_ms": None if offset is None else offset // 1000,
+        "origin": plain(shown.origin),
+        "size": shown.size,
+        "cosigned_by": [plain(name) for name in shown.cosigned_by],
+    }
+
+
+def _report(shown: Shown | None, refusal: Refused | None, lang: Lang) -> list[str]:
+    side = 0 if lang == "zh" else 1
+    lines = [_WORDS["title"][side]]
+    if shown is not None:
+        for name, value in _says(shown).items():
+            if name in _WORDS and value not in (None, []):
+                lines.append(f"  {_WORDS[name][side]}: {_words(value)}")
+    lines.append(_WORDS["good" if refusal is None else "bad"][side])
+    if refusal is not None:
+        lines.append(f"  {plain(refusal.message)}")
+    if shown is not None:
+        lines.append(f"{_WORDS['not_proved'][side]}:")
+        lines += [f"  {_NOT_PROVED[code][side]}" for code in not_proved(shown)]
+    return lines
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(f"{one['from']} – {one['to']}" if isinstance(one, dict) else str(one) for one in value)
+    return str(value)
+
+
+def _read(path: Path, limit: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if len(data) > limit:
+        raise Refused(f"{path} has more than {limit} bytes", code="file-size", mend="name another file")
+    return data
+
+
+def _unreadable(path: Path, error: OSError) -> Unavailable:
+    return Unavailable(
+        f"{path} cannot be read: {error.strerror or error}", code="unreadable", mend="look at its name and rights"
+    )
