@@ -1,0 +1,121 @@
+"""Disk against journal against ledger: every segment that is missing or changed is named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from camera_ingest.folders import Recorder, recorder_named
+from camera_ingest.journal import lines_after
+from camera_ingest.sealing import recorders_of
+from camera_ingest.segments import hash_file, is_as_sealed
+from ledger.door.hall import Hall
+from ledger.errors import Evidence
+from ledger.facts.footage import PURGED, SEALED
+from ledger.statement import instant_us, open_statement
+from ledger.store.walking import read_kind
+from ledger.tree.merkle import root_of
+from ledger.verify.clip import Line, line_leaf
+
+
+@dataclass(slots=True)
+class Checked:
+    """What was found. Each of ``missing`` and ``changed`` names camera, run, seq and file."""
+
+    segments: int = 0
+    missing: list[dict[str, Any]] = field(default_factory=list)
+    changed: list[dict[str, Any]] = field(default_factory=list)
+    gaps: int = 0
+    purged: int = 0
+    unsealed: int = 0
+    strange: list[str] = field(default_factory=list)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether all that was sealed is there as it was."""
+        return not (self.missing or self.changed or self.strange)
+
+    def as_json(self) -> dict[str, Any]:
+        """The answer of ``mingjian-camera check``."""
+        return {
+            "ok": self.is_good,
+            "segments": self.segments,
+            "missing": self.missing,
+            "changed": self.changed,
+            "gaps": self.gaps,
+            "purged": self.purged,
+            "unsealed": self.unsealed,
+            "strange": self.strange,
+        }
+
+
+def check(hall: Hall, data: Path) -> Checked:
+    """Walk all recorders of this machine."""
+    found = Checked()
+    for actor in recorders_of(data):
+        _check(hall, recorder_named(data, actor), found)
+    return found
+
+
+def _check(hall: Hall, recorder: Recorder, found: Checked) -> None:
+    try:
+        lines = lines_after(recorder, 0)
+    except Evidence as error:
+        found.strange.append(error.message)
+        return
+    upto = _check_batches(hall, recorder, lines, found)
+    found.unsealed += sum(1 for line in lines if line.number > upto)
+    purges: dict[str, list[tuple[int, int]]] = {}
+    known = set()
+    for line in lines:
+        says = line.says
+        if says["kind"] == "gap_detected":
+            found.gaps += 1
+        if says["kind"] != "segment":
+            continue
+        found.segments += 1
+        camera = says["camera"]
+        path = recorder.camera(camera) / says["file"]
+        known.add(path)
+        named = {"camera": camera, "run": says["run"], "seq": says["seq"], "file": str(path), "start": says["start"]}
+        if not path.exists():
+            if camera not in purges:
+                purges[camera] = _purges(hall, camera)
+            if any(
+                low <= instant_us(says["start"]) and instant_us(says["end"]) <= high for low, high in purges[camera]
+            ):
+                found.purged += 1
+            else:
+                found.missing.append(named)
+        elif not is_as_sealed(hash_file(path, run=says["run"], seq=says["seq"]), path, says):
+            found.changed.append(named)
+    found.strange += [
+        f"{path}: no line of the journal speaks of it"
+        for path in sorted(recorder.folder.glob("*/*/*.mp4"))
+        if path not in known
+    ]
+
+
+def _check_batches(hall: Hall, recorder: Recorder, lines: Sequence[Line], found: Checked) -> int:
+    """The last line that the ledger has sealed; what was sealed must be what stands in the journal."""
+    leaves = {line.number: line_leaf(line.text) for line in lines}
+    upto = 0
+    for entry in read_kind(hall.database, recorder.actor):
+        act = open_statement(entry)
+        if act.type != SEALED:
+            continue
+        first, last = act.data["first"], act.data["last"]
+        mine = [leaves[n] for n in range(first, last + 1) if n in leaves]
+        if first != upto + 1:
+            found.strange.append(f"{act.stream}: lines {upto + 1} to {first - 1} were never sealed")
+        if len(mine) != last - first + 1 or root_of(mine).hex() != act.data["root"]:
+            found.strange.append(f"{act.stream}: the journal's lines {first} to {last} are not those that were sealed")
+        upto = last
+    return upto
+
+
+def _purges(hall: Hall, camera: str) -> list[tuple[int, int]]:
+    acts = [open_statement(entry) for _, _, entry in hall.reader.stream(f"footage/{camera}")]
+    return [(instant_us(act.data["since"]), instant_us(act.data["until"])) for act in acts if act.type == PURGED]

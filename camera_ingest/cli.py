@@ -1,0 +1,376 @@
+"""``mingjian-camera``: cameras added, recorded, looked at, cut and checked.
+
+Exit codes: 0 done · 1 refused, or something is missing or changed · 2 wrong usage · 3 unavailable.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from camera_ingest import __doc__ as about
+from ledger.errors import Malformed, MingjianError, Unavailable
+from ledger.statement import instant_text, instant_us
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ledger.door.hall import Hall
+
+_Run = Callable[[argparse.Namespace], Mapping[str, Any]]
+_LINES: Final = 50
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    options = _parser().parse_args(argv)
+    _log_to_stderr()
+    run: _Run = options.run
+    try:
+        result = run(options)
+    except MingjianError as error:
+        _complain(error, as_json=options.json)
+        return 3 if isinstance(error, Unavailable) else 1
+    except OSError as error:
+        told = Unavailable(f"{error.filename or 'the system'}: {error.strerror or error}", code="system")
+        _complain(told, as_json=options.json)
+        return 3
+    except KeyboardInterrupt:
+        return 130
+    _answer(result, as_json=options.json)
+    return 1 if result.get("ok") is False else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    import os
+
+    parser = argparse.ArgumentParser(prog="mingjian-camera", description=about)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--data", type=Path, default=Path(os.environ.get("MINGJIAN_DATA", "data")), help="the ledger's folder"
+    )
+    common.add_argument("--json", action="store_true", help="one line of JSON on standard output")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    add = commands.add_parser("add", parents=[common], help="register a camera, or change what is said of it")
+    add.add_argument("id", metavar="ID")
+    add.add_argument("--url", required=True, help="where its stream is read: rtsp://…; stays on this machine")
+    add.add_argument("--window", action="append", default=[], metavar="W", help="a window it covers; again for more")
+    add.add_argument("--name", help="what people call it; the id unless given")
+    add.add_argument("--place", default="hall", help="hall, counter, corridor, outside …")
+    add.add_argument("--site")
+    add.add_argument("--signage", help="the document that says people are told")
+    add.add_argument("--assessment", help="the privacy impact assessment")
+    add.add_argument("--retention-days", type=int, default=30, metavar="N")
+    add.add_argument("--recorder", default="recorder/1", help="the recorder that seals it: recorder/NAME")
+    add.set_defaults(run=_add)
+
+    run = commands.add_parser("run", parents=[common], help="record until Ctrl-C")
+    run.add_argument("ids", nargs="*", metavar="ID", help="all of this machine's cameras unless given")
+    run.add_argument("--every-s", type=float, default=60.0, help=argparse.SUPPRESS)
+    run.add_argument("--segment-s", type=float, help=argparse.SUPPRESS)
+    run.add_argument("--silence-s", type=float, help=argparse.SUPPRESS)
+    run.add_argument("--health-s", type=float, help=argparse.SUPPRESS)
+    run.add_argument("--seconds", type=float, help="end by itself after so many seconds")
+    run.set_defaults(run=_record)
+
+    status = commands.add_parser("status", parents=[common], help="what each camera does now; needs no ledger")
+    status.set_defaults(run=_status)
+
+    segments = commands.add_parser("segments", parents=[common], help="what was recorded in a span; needs no ledger")
+    segments.add_argument("id", metavar="ID")
+    _span(segments, required=True)
+    segments.set_defaults(run=_segments)
+
+    clip = commands.add_parser("clip", parents=[common], help="cut a clip, with the manifest that proves it")
+    clip.add_argument("id", metavar="ID")
+    _span(clip, required=True)
+    clip.add_argument("--out", type=Path, required=True, metavar="FILE", help="the clip; FILE.manifest.json beside it")
+    clip.add_argument("--as", dest="actor", help="the custodian who cuts it")
+    clip.set_defaults(run=_clip)
+
+    hold = commands.add_parser("hold", parents=[common], help="have a span kept until the hold is released")
+    hold.add_argument("id", metavar="ID")
+    _span(hold, required=True)
+    hold.add_argument("--ground", required=True, help="why: a complaint's number, say")
+    hold.add_argument("--expires", type=_instant, help="a provisional hold lapses then")
+    hold.add_argument("--as", dest="actor", help="the custodian who places it")
+    hold.set_defaults(run=_hold)
+
+    release = commands.add_parser("release", parents=[common], help="end a hold, by two persons")
+    release.add_argument("id", metavar="ID")
+    release.add_argument("hold", metavar="HOLD", help="the hold's statement id; with --confirm the proposal's")
+    release.add_argument("--ground", default="over", help="why it may end")
+    release.add_argument("--confirm", action="store_true", help="confirm a proposal, as a second person")
+    release.add_argument("--as", dest="actor", help="who does it")
+    release.set_defaults(run=_release)
+
+    purge = commands.add_parser("purge", parents=[common], help="destroy what is past its retention and not held")
+    purge.add_argument("ids", nargs="*", metavar="ID")
+    purge.add_argument("--as", dest="actor", help="the custodian who does it")
+    purge.set_defaults(run=_purge)
+
+    check = commands.add_parser("check", parents=[common], help="walk the disk against journal and ledger")
+    check.set_defaults(run=_check)
+    return parser
+
+
+def _span(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    parser.add_argument("--from", dest="since", required=required, type=_instant, metavar="A", help="RFC 3339")
+    parser.add_argument("--to", dest="until", required=required, type=_instant, metavar="B", help="RFC 3339")
+
+
+def _instant(text: str) -> int:
+    try:
+        return instant_us(text)
+    except Malformed:
+        pass
+    try:  # what people type: an offset, no fraction
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an instant like 2026-03-04T09:00:00Z") from error
+    if found.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text!r} does not say its zone: end it with Z, or +08:00")
+    return round(found.astimezone(UTC).timestamp() * 1_000_000)
+
+
+# --------------------------------------------------------------------------------------------------------- commands
+
+
+@contextmanager
+def _ledger(data: Path) -> Iterator[Hall]:
+    from ledger.door.hall import open_ledger
+
+    with open_ledger(data) as hall, hall.sequencing():
+        yield hall
+
+
+def _add(options: argparse.Namespace) -> Mapping[str, Any]:
+    from camera_ingest.folders import Camera, check_id, write_camera
+    from camera_ingest.registering import give_key, register
+
+    check_id(options.id)
+    check_id(options.recorder.removeprefix("recorder/"))
+    more = {name: getattr(options, name) for name in ("site", "signage", "assessment")}
+    with _ledger(options.data) as hall:
+        outcome = register(
+            hall,
+            options.id,
+            name=options.name or options.id,
+            recorder=options.recorder,
+            windows=options.window,
+            place=options.place,
+            retention_days=options.retention_days,
+            **more,
+        )
+        give_key(hall, options.recorder)
+        write_camera(options.data, Camera(options.id, options.url, options.recorder))
+        placed = hall.wait_placed([outcome])
+    return {"camera": options.id, "recorder": options.recorder, "index": placed.get(outcome.id)}
+
+
+def _record(options: argparse.Namespace) -> Mapping[str, Any]:
+    from camera_ingest.supervising import chosen, supervise
+
+    more = []
+    for name in ("segment_s", "silence_s", "health_s"):
+        value = getattr(options, name)
+        if value is not None:
+            more += [f"--{name.replace('_', '-')}", str(value)]
+    supervise(options.data, options.ids, every_s=options.every_s, more=more, seconds=options.seconds)
+    return {"cameras": [camera.id for camera in chosen(options.data, options.ids)], "recorded": True}
+
+
+def _status(options: argparse.Namespace) -> Mapping[str, Any]:
+    from camera_ingest.folders import footage, read_cameras
+
+    rows = []
+    for camera in read_cameras(options.data).values():
+        folder = footage(options.data) / camera.recorder.removeprefix("recorder/")
+        seen = _read(folder / camera.id / "seen.json")
+        sealed, stopped = _read(folder / "sealed.json"), _read(folder / "stopped.json")
+        rows.append(
+            {
+                "camera": camera.id,
+                "recorder": camera.recorder,
+                "state": seen.get("state", "never"),
+                "cause": seen.get("cause"),
+                "told": seen.get("told"),
+                "last_segment_end": seen.get("end"),
+                "sealed_at": sealed.get("at"),
+                "stopped_why": stopped.get("why"),
+            }
+        )
+    return {"cameras": rows}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = orjson.loads(path.read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _segments(options: argparse.Namespace) -> Mapping[str, Any]:
+    from camera_ingest.folders import camera_named, recorder_named
+    from camera_ingest.spans import span_of
+
+    camera = camera_named(options.data, options.id)
+    span = span_of(recorder_named(options.data, camera.recorder), camera.id, options.since, options.until)
+    names = ("run", "seq", "start", "end", "groups", "packets", "bytes", "root", "reason")
+    return {
+        "camera": camera.id,
+        "segments": [
+            {name: one.says[name] for name in names}
+            | {"offset_us": one.says["clock"]["offset_us"], "ntp_synced": one.says["clock"]["ntp_synced"]}
+            for one in span.segments
+        ],
+        "gaps": [
+            {"from": instant_text(gap.since_us), "to": instant_text(gap.until_us), "cause": gap.cause}
+            for gap in span.gaps
+        ],
+    }
+
+
+def _clip(options: argparse.Namespace) -> Mapping[str, Any]:
+    from camera_ingest.clips import cut_clip
+    from camera_ingest.folders import camera_named, recorder_named
+    from camera_ingest.registering import custodian
+
+    camera = camera_named(options.data, options.id)
+    with _ledger(options.data) as hall:
+        recorder = recorder_named(options.data, camera.recorder)
+        desk = custodian(hall, options.actor)
+        cut = cut_clip(hall, desk, recorder, camera.id, options.since, options.until, options.out)
+        hall.wait_placed([cut.outcome])
+    return {
+        "camera": camera.id,
+        "clip": str(cut.clip),
+        "manifest": str(cut.manifest),
+        "asked": {"from": instant_text(options.since), "to": instant_text(options.until)},
+        "covered": {"from": instant_text(cut.since_us), "to": instant_text(cut.until_us)},
+        "groups": cut.groups,
+        "packets": cut.packets,
+        "bytes": cut.bytes,
+        "sha256": cut.sha256,
+        "gaps": list(cut.gaps),
+        "statement": cut.outcome.id.hex(),
+    }
+
+
+def _hold(options: argparse.Namespace) -> Mapping[str, Any]:
+    from camera_ingest.folders import camera_named, recorder_named
+    from camera_ingest.keeping import place_hold
+    from camera_ingest.registering import custodian
+    from camera_ingest.sealing import seal_lines
+
+    camera = camera_named(options.data, options.id)
+    with _ledger(options.data) as hall:
+        desk = custodian(hall, options.actor)
+        outcome = place_hold(
+            desk, camera.id, options.since, options.until, ground=options.ground, expires_us=options.expires
+        )
+        # What is held is sealed at once: a hold on what nobody has promised holds nothing.
+        seal_lines(hall, recorder_named(options.data, camera.recorder))
+        placed = hall.wait_placed([outcome])
+    return {"camera": camera.id, "hold": outcome.id.hex(), "index": placed.get(outcome.id)}
+
+
+def _release(options: argparse.Namespace) -> Mapping[str, Any]:
+    from camera_ingest.keeping import propose_release, release
+    from camera_ingest.registering import custodian, second
+
+    with _ledger(options.data) as hall:
+        if options.confirm:
+            outcome = release(
+                custodian(hall, options.actor) if options.actor else second(hall), options.id, options.hold
+            )
+        else:
+            desk = custodian(hall, options.actor)
+            outcome = propose_release(desk, options.id, options.hold, ground=options.ground)
+        placed = hall.wait_placed([outcome])
+    name = "released" if options.confirm else "proposal"
+    return {"camera": options.id, name: outcome.id.hex(), "index": placed.get(outcome.id)}
+
+
+def _purge(options: argparse.Namespace) -> Mapping[str, Any]:
+    from camera_ingest.folders import recorder_named
+    from camera_ingest.keeping import purge
+    from camera_ingest.registering import custodian
+    from camera_ingest.supervising import chosen
+
+    with _ledger(options.data) as hall:
+        desk = custodian(hall, options.actor)
+        done = [
+            one
+            for camera in chosen(options.data, options.ids)
+            for one in purge(hall, desk, recorder_named(options.data, camera.recorder), camera.id)
+        ]
+        hall.wait_placed([one.outcome for one in done])
+    return {
+        "purged": [{"camera": one.camera, "segments": one.segments, "bytes": one.bytes} for one in done],
+        "segments": sum(one.segments for one in done),
+        "bytes": sum(one.bytes for one in done),
+    }
+
+
+def _check(options: argparse.Namespace) -> Mapping[str, Any]:
+    from camera_ingest.checking import check
+
+    with _ledger(options.data) as hall:
+        return check(hall, options.data).as_json()
+
+
+# ----------------------------------------------------------------------------------------------------------- answers
+
+
+def _log_to_stderr() -> None:
+    import structlog
+
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+
+
+def _answer(result: Mapping[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print(orjson.dumps(result).decode())
+        return
+    for name, value in result.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            print(f"{name}: {len(value)}")
+            for row in value[:_LINES]:
+                print("  " + "  ".join(f"{key} {_words(inner)}" for key, inner in row.items()))
+        else:
+            print(f"{name}: {_words(value)}")
+
+
+def _words(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, dict):
+        return " ".join(f"{name} {_words(inner)}" for name, inner in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_words, value)) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def _complain(error: MingjianError, *, as_json: bool) -> None:
+    if as_json:
+        print(orjson.dumps(error.as_json(), default=str).decode())
+        return
+    print(f"error: {error.message}", file=sys.stderr)
+    if error.mend:
+        print(f"       {error.mend}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,206 @@
+"""Holds, retention and destruction: what must stay stays, what goes is said, and a full disk stops nothing held.
+
+    hold placed ─▶ release proposed ─▶ released, by two persons; a provisional one lapses by itself
+    older than its retention ─▶ purged, by a statement that stands before the files go
+
+Promise: no file goes whose span is under a hold when the statement is made; the ledger decides that, not this disk.
+When room is short, unheld footage goes first, oldest first, whatever its age, with the rule ``disk``; when only held
+footage is left, ``make_room`` refuses, and the recorder stops loudly.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from camera_ingest.clips import segment_file
+from camera_ingest.folders import Recorder
+from camera_ingest.journal import read_lines
+from camera_ingest.sealing import cameras_of, device_desk, seal_lines
+from camera_ingest.spans import Segment
+from ledger.door.desk import Desk
+from ledger.door.door import Outcome
+from ledger.door.hall import Hall
+from ledger.errors import NotFound, Refused, Unavailable
+from ledger.facts.footage import HOLD_PLACED, HOLD_RELEASED, PURGED, RELEASE_PROPOSED, Footage, footage_stream
+from ledger.statement import StatementId, instant_text, instant_us
+from ledger.store.sequencer import now_us
+from ledger.tree.merkle import root_of
+
+log = structlog.get_logger()
+_DAY_US: Final = 86_400_000_000
+_HOUR_S: Final = 3600.0
+_RESERVE_BYTES: Final = 1 << 30
+BUDGET_PERMILLE: Final = 600
+"""Of a recorder's disk: past it, held footage is alarmed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """What one purge destroyed."""
+
+    camera: str
+    segments: int
+    bytes: int
+    outcome: Outcome
+
+
+def place_hold(
+    desk: Desk, camera: str, since_us: int, until_us: int, *, ground: str, expires_us: int | None = None
+) -> Outcome:
+    """Have nothing of the span destroyed until this is released; a provisional hold has an expiry."""
+    values = {
+        "since": instant_text(since_us),
+        "until": instant_text(until_us),
+        "ground": ground,
+        "provisional": expires_us is not None,
+        "expires": None if expires_us is None else instant_text(expires_us),
+    }
+    return desk.say(footage_stream(camera), HOLD_PLACED, values)
+
+
+def propose_release(desk: Desk, camera: str, hold: str, *, ground: str) -> Outcome:
+    """Propose to end a hold, named by its statement's id; a second person confirms."""
+    return desk.say(footage_stream(camera), RELEASE_PROPOSED, {"hold": hold, "ground": ground})
+
+
+def release(desk: Desk, camera: str, proposal: str) -> Outcome:
+    """Confirm a proposed release, as a second person."""
+    found = standing(desk, camera).proposals.get(StatementId(_id(proposal)))
+    if found is None:
+        raise NotFound(f"no release {proposal:.64} waits", code="proposal", mend="mingjian-camera hold list shows them")
+    return desk.say(footage_stream(camera), HOLD_RELEASED, {**found.content, "proposal": proposal})
+
+
+def _id(text: str) -> bytes:
+    return bytes.fromhex(text) if len(text) == 64 and set(text) <= set("0123456789abcdef") else b""
+
+
+def standing(desk: Desk, camera: str) -> Footage:
+    """The holds and open proposals of a camera's footage."""
+    found = desk.state(footage_stream(camera))
+    return found if isinstance(found, Footage) else Footage()
+
+
+def on_disk(recorder: Recorder, camera: str) -> list[Segment]:
+    """The segments of a camera whose files are there, oldest first."""
+    found = []
+    for line in read_lines(recorder):
+        says = line.says
+        if says["kind"] == "segment" and says["camera"] == camera:
+            segment = Segment(line, instant_us(says["start"]), instant_us(says["end"]))
+            if segment_file(recorder, camera, segment).exists():
+                found.append(segment)
+    return sorted(found, key=lambda one: one.start_us)
+
+
+def purge(hall: Hall, desk: Desk, recorder: Recorder, camera: str, *, now: int | None = None) -> list[Purged]:
+    """Destroy what is older than the camera's retention and under no hold."""
+    now = now_us() if now is None else now
+    _, registry = hall.door.registry()
+    entry = registry.entries.get(f"camera/{camera}")
+    if entry is None:
+        raise NotFound(f"the ledger knows no camera {camera}", code="no-camera", mend="mingjian-camera add")
+    before = now - int(entry.data["retention_days"]) * _DAY_US
+    old = [one for one in on_disk(recorder, camera) if one.end_us <= before]
+    return _destroy(hall, desk, recorder, camera, old, rule="retention")
+
+
+def make_room(hall: Hall, desk: Desk, recorder: Recorder, cameras: Sequence[str], *, need_bytes: int) -> list[Purged]:
+    """Destroy unheld footage, the oldest first, until so much room is there; Unavailable when only held is left."""
+    done: list[Purged] = []
+    for camera in cameras:
+        held = standing(desk, camera)
+        for segment in on_disk(recorder, camera):
+            if shutil.disk_usage(recorder.folder).free >= need_bytes:
+                return done
+            if not held.held(segment.start_us, segment.end_us, now_us=now_us()):
+                done += _destroy(hall, desk, recorder, camera, [segment], rule="disk")
+    if shutil.disk_usage(recorder.folder).free < need_bytes:
+        raise Unavailable(
+            "the disk is full, and what is left is held",
+            code="disk-held",
+            mend="give the recorder more room, or have holds released whose ground is over",
+        )
+    return done
+
+
+def _destroy(
+    hall: Hall, desk: Desk, recorder: Recorder, camera: str, segments: Sequence[Segment], *, rule: str
+) -> list[Purged]:
+    seal_lines(hall, recorder)  # what is not sealed was never promised, and cannot be missed
+    held = standing(desk, camera)
+    runs: list[list[Segment]] = [[]]
+    for segment in segments:
+        if held.held(segment.start_us, segment.end_us, now_us=now_us()):
+            runs.append([])
+        else:
+            runs[-1].append(segment)
+    done = []
+    for run in filter(None, runs):
+        files = [segment_file(recorder, camera, one) for one in run]
+        size = sum(path.stat().st_size for path in files)
+        values = {
+            "since": instant_text(run[0].start_us),
+            "until": instant_text(run[-1].end_us),
+            "rule": rule,
+            "segments": len(run),
+            "bytes": size,
+            "root": root_of([bytes.fromhex(one.says["root"]) for one in run]).hex(),
+        }
+        try:
+            outcome = desk.say(footage_stream(camera), PURGED, values)
+        except Refused as error:
+            if error.code != "hold":
+                raise
+            continue  # a hold came in between: it wins
+        # The statement first: dying here, the files are still there and the next purge says so again.
+        for path in files:
+            path.unlink(missing_ok=True)
+        done.append(Purged(camera, len(run), size, outcome))
+    return done
+
+
+class Tidy:
+    """What a recorder's machine does about its disk by itself: makes room each minute, purges each hour."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._purged: dict[str, float] = {}
+
+    def __call__(self, hall: Hall, recorder: Recorder) -> None:
+        """Look after one recorder's disk; what cannot be done is logged, and done at the next time."""
+        cameras, desk = cameras_of(self._data, recorder.actor), device_desk(hall, recorder)
+        try:
+            if time.monotonic() - self._purged.get(recorder.actor, -_HOUR_S) >= _HOUR_S:
+                self._purged[recorder.actor] = time.monotonic()
+                for camera in cameras:
+                    purge(hall, desk, recorder, camera)
+                _look_at_budget(desk, recorder, cameras)
+            total = shutil.disk_usage(recorder.folder).total
+            make_room(hall, desk, recorder, cameras, need_bytes=min(_RESERVE_BYTES, total // 20))
+        except (Refused, Unavailable) as error:
+            log.error("footage could not be tidied", recorder=recorder.actor, why=error.message)
+
+
+def _look_at_budget(desk: Desk, recorder: Recorder, cameras: Sequence[str]) -> None:
+    held = sum(held_bytes(desk, recorder, camera) for camera in cameras)
+    total = shutil.disk_usage(recorder.folder).total
+    if held * 1000 > total * BUDGET_PERMILLE:
+        log.error("held footage is past its budget", recorder=recorder.actor, held_bytes=held, disk_bytes=total)
+
+
+def held_bytes(desk: Desk, recorder: Recorder, camera: str) -> int:
+    """How much of a camera's footage is under a hold."""
+    held = standing(desk, camera)
+    return sum(
+        int(one.says["bytes"])
+        for one in on_disk(recorder, camera)
+        if held.held(one.start_us, one.end_us, now_us=now_us())
+    )

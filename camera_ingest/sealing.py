@@ -1,0 +1,194 @@
+"""Lines carried to the ledger: once a minute, and at once when a hold or a clip asks.
+
+Each batch is one transaction: what the lines say of gaps and states as statements of the camera's stream, and one
+``segments.sealed.v1`` with the Merkle root over all the lines' texts. Where the last batch ended is read from the
+ledger itself, so a batch that was cut off anywhere is made again or found done. A minute without lines is
+a batch of none: silence is then the recorder's death, and nobody's choice.
+
+The key is the device's. This may run on another machine than the recorder as long as it has journal and key.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import structlog
+
+from camera_ingest.folders import Recorder, locked, read_cameras, recorder_named
+from camera_ingest.journal import lines_after
+from ledger.door.desk import Desk
+from ledger.door.door import Outcome, Wish
+from ledger.door.hall import Hall, open_ledger
+from ledger.errors import MingjianError, Refused
+from ledger.facts.footage import MAX_LINES, SEALED, footage_stream, recorder_stream
+from ledger.files import replace_file
+from ledger.statement import instant_text, instant_us
+from ledger.store.sequencer import now_us
+from ledger.tree.merkle import root_of
+from ledger.verify.clip import Line, line_leaf
+
+log = structlog.get_logger()
+EVERY_S: Final = 60.0
+LATE_S: Final = 180
+_LOOK_BACK_DAYS: Final = 60
+# Lines that are statements of their own: what supervisors look at.
+_TOLD: Final = frozenset(
+    {"recording_started", "recording_stopped", "gap_detected", "gap_ended", "clock_stepped", "tampered", "recovered"}
+)
+
+
+def device_desk(hall: Hall, recorder: Recorder) -> Desk:
+    """Where a recorder works."""
+    return Desk(door=hall.door, actor=recorder.actor, key=recorder.key, role="recorder_device")
+
+
+def seal_lines(hall: Hall, recorder: Recorder) -> list[Outcome]:
+    """Carry all lines of a recorder that the ledger does not have yet; the batches' outcomes."""
+    desk = device_desk(hall, recorder)
+    with locked(recorder.folder / "sealing"):
+        upto = sealed_upto(desk, recorder)
+        lines = lines_after(recorder, upto)
+        made = []
+        for at in range(0, max(len(lines), 1), MAX_LINES):
+            part = lines[at : at + MAX_LINES]
+            made.append(_seal(desk, recorder, upto + 1, part))
+            upto += len(part)
+        _remember(recorder, upto)
+        return made
+
+
+def _seal(desk: Desk, recorder: Recorder, first: int, lines: Sequence[Line]) -> Outcome:
+    now = now_us()
+    last = first + len(lines) - 1
+    age_s = max((now - instant_us(line.says["written"]) for line in lines), default=0) // 1_000_000
+    values = {
+        "first": first,
+        "last": last,
+        "root": root_of([line_leaf(line.text) for line in lines]).hex(),
+        "cameras": _sums(lines),
+        "late_s": age_s if age_s > LATE_S else None,
+    }
+    # An empty batch repeats numbers, so its request has the time beside them.
+    request = f"seal-{first}-{last}" if lines else f"seal-{first}-none-{now}"
+    batch = desk.wish(recorder_stream(recorder.actor, _day(now)), SEALED, values, request=request)
+    told = [_tell(desk, line) for line in lines if line.says["kind"] in _TOLD]
+    try:
+        return desk.door.submit_all([*told, batch], desk.key)[-1]
+    except Refused as error:
+        if not told:
+            raise
+        # A camera that is not bound to us any more: its lines stay in the root, what they say is told nowhere else.
+        log.warning("a line was refused", recorder=recorder.actor, why=error.message)
+        for wish in told:
+            try:
+                desk.door.submit(wish, desk.key)
+            except Refused as refusal:
+                log.warning("a line was refused", stream=wish.stream, why=refusal.message)
+        return desk.door.submit(batch, desk.key)
+
+
+def _tell(desk: Desk, line: Line) -> Wish:
+    says = line.says
+    names = ("run", "at", "cause", "since", "state", "measured", "offset_us")
+    values = {name: says[name] for name in names if says.get(name) is not None}
+    type_ = f"footage.{says['kind']}.v1"
+    return desk.wish(
+        footage_stream(says["camera"]), type_, {**values, "line": line.number}, request=f"line-{line.number}"
+    )
+
+
+def _sums(lines: Sequence[Line]) -> dict[str, Any]:
+    found: dict[str, dict[str, int]] = {}
+    for line in lines:
+        if line.says["kind"] == "segment":
+            one = found.setdefault(line.says["camera"], {"segments": 0, "us": 0})
+            one["segments"] += 1
+            one["us"] += instant_us(line.says["end"]) - instant_us(line.says["start"])
+    return found
+
+
+def _day(now: int) -> str:
+    return datetime.fromtimestamp(now / 1_000_000, UTC).date().isoformat()
+
+
+def sealed_upto(desk: Desk, recorder: Recorder) -> int:
+    """The last line that the ledger has of a recorder."""
+    today = datetime.fromtimestamp(now_us() / 1_000_000, UTC).date()
+    for back in range(_LOOK_BACK_DAYS):
+        found = desk.state(recorder_stream(recorder.actor, (today - timedelta(days=back)).isoformat()))
+        if found is not None:
+            return int(found)
+    return 0
+
+
+def _remember(recorder: Recorder, upto: int) -> None:
+    # For `status`, with the ledger down; the ledger itself decides what comes next.
+    replace_file(recorder.folder / "sealed.json", orjson.dumps({"at": instant_text(now_us()), "upto": upto}))
+
+
+class Sealer:
+    """Carries the lines of this machine's recorders every minute, in a thread; a ledger that is down is asked again.
+
+    ``after``: called for each recorder when its lines are carried.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        recorders: Sequence[str],
+        *,
+        every_s: float = EVERY_S,
+        after: Callable[[Hall, Recorder], None] = lambda *_: None,
+    ) -> None:
+        self._data, self._recorders, self._every_s, self._after = data, list(recorders), every_s, after
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sealing", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Carry what there is, and end."""
+        self._stop.set()
+        self._thread.join(timeout=60)
+
+    def _run(self) -> None:
+        while True:
+            try:
+                with open_ledger(self._data) as hall, hall.sequencing():
+                    self._carry(hall)
+                    return
+            except (MingjianError, OSError) as error:
+                log.warning("the ledger is not there; the journal is kept", why=str(error))
+            except Exception as error:  # whatever the database says: footage goes on without it
+                log.warning("the ledger does not answer; the journal is kept", why=repr(error)[:200])
+            if self._stop.wait(self._every_s):
+                return
+
+    def _carry(self, hall: Hall) -> None:
+        while True:
+            stopping = self._stop.wait(self._every_s)
+            for actor in self._recorders:
+                recorder = recorder_named(self._data, actor)
+                outcomes = seal_lines(hall, recorder)
+                self._after(hall, recorder)
+                if stopping:
+                    hall.wait_placed(outcomes)
+            if stopping:
+                return
+
+
+def cameras_of(data: Path, recorder: str) -> list[str]:
+    """The cameras that one of them reads."""
+    return [camera.id for camera in read_cameras(data).values() if camera.recorder == recorder]
+
+
+def recorders_of(data: Path) -> list[str]:
+    """The recorders of this machine's cameras."""
+    return sorted({camera.recorder for camera in read_cameras(data).values()})
