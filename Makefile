@@ -37,7 +37,7 @@ demo: setup
 	@exec $(BIN)/mingjian up --demo
 
 test: setup .venv/.system-stamp
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadscope
 
 check: setup
 	@$(BIN)/ruff check
@@ -54,16 +54,22 @@ bench: setup .venv/.bench-stamp
 	@$(PIP) install --require-hashes -r requirements-bench.txt
 	@touch $@
 
-# What the tests want of the system: a browser with Chinese letters for the pages, and Debian's own
+# An RTSP server that plays cameras.
+GSTREAMER := python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-tools gstreamer1.0-plugins-base \
+	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
+
+# What the tests want of the system: a browser with Chinese letters for the pages, an RTSP server, and Debian's own
 # PostgreSQL as a second version beside the package's (the tests do without where there is none).
 .venv/.system-stamp: | .venv/.stamp
 	@command -v chromium chromium-browser google-chrome >/dev/null || $(call apt,chromium)
 	@[ -n "$$(find /usr/share/fonts /usr/local/share/fonts "$$HOME/.fonts" \
 		-iname '*cjk*' -print -quit 2>/dev/null)" ] || $(call apt,fonts-noto-cjk)
+	@/usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0")' 2>/dev/null \
+		&& gst-inspect-1.0 x264enc >/dev/null 2>&1 || $(call apt,$(GSTREAMER))
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || $(call apt_if_any,postgresql-15)
 	@touch $@
 
-# $(call apt,PACKAGE): install it where we may, else say what to do.
+# $(call apt,PACKAGES): install them where we may, else say what to do.
 define apt
 { if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	echo "Installing $(1) …"; \
@@ -82,7 +88,7 @@ endef
 
 # Hashed, for every platform, and without the address of any package index.
 LOCK := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --no-annotate --no-header --extra server --extra dev
+	--no-emit-index-url --no-emit-find-links --no-annotate --no-header --extra server --extra camera --extra dev
 
 lock:
 	@command -v uv >/dev/null || { echo "uv is needed for this: pip install uv" >&2; exit 1; }

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.access import Access
 from api.pages import Pages
 from api.problems import problem
-from api.routes import log, pages, queries, statements
+from api.routes import log, pages, proofs, queries, scrapi, statements
 from api.routes.log import Figures
 from ledger.door.hall import Hall
 from ledger.errors import Malformed, MingjianError, NotFound, Refused, Unavailable
@@ -122,6 +122,8 @@ def create_app(hall: Hall) -> FastAPI:
 
     app.include_router(log.routes(hall, access, figures))
     app.include_router(statements.routes(hall, access))
+    app.include_router(proofs.routes(hall, access))
+    app.include_router(scrapi.routes(hall, access))
     app.include_router(queries.routes(hall, access))
     app.include_router(pages.routes(hall, access, shown))
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")

@@ -62,15 +62,14 @@ def case_queue(
     json: Json = False,
 ) -> None:
     """The live cases that are open. Example: mingjian case queue --unit unit/planning --stage applied"""
-    from api.questions import position_of, stand
+    from api.questions import asked_position, stand
     from projections import cases
 
     with speaking(as_json=json), derived(data) as (hall, connection):
-        position = None if as_of is None else position_of(hall, as_of)
+        position, as_of_then = asked_position(hall, as_of).within(stand(hall))
         found = cases.queue(
             connection, position=position, unit=unit, window=window, item=item, stages=stage or (), limit=limit
         )
-        as_of_then = stand(hall) if position is None else {"position": position}
         answer(
             found | {"as_of": as_of_then},
             as_json=json,

@@ -8,14 +8,18 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from api.bundle_commands import export_bundle_file
 from api.case_commands import case_app
 from api.clock_commands import clock_app
+from api.erasure_commands import erasure_app
 from api.exchange_commands import export_app, import_app
 from api.figure_commands import cards_app, metrics_app
 from api.log_commands import log_app
 from api.options import DEFAULT_DATA, Data, Json
 from api.output import answer, complain, log_to_stderr, speaking
+from api.oversight_commands import anomalies_app
 from api.registry_commands import keys_app, registry_app
+from api.time_commands import time_app
 from api.upkeep_commands import upkeep_app
 from ledger.errors import Malformed, NotFound
 
@@ -25,24 +29,34 @@ app.add_typer(import_app, name="import")
 app.add_typer(export_app, name="export")
 app.add_typer(metrics_app, name="metrics")
 app.add_typer(cards_app, name="cards")
+app.add_typer(anomalies_app, name="anomalies")
 app.add_typer(case_app, name="case")
+log_app.add_typer(time_app, name="time-token")
 app.add_typer(log_app, name="log")
 app.add_typer(keys_app, name="keys")
 app.add_typer(registry_app, name="registry")
+app.add_typer(erasure_app)
 app.add_typer(upkeep_app)
+export_app.command("bundle")(export_bundle_file)
 
 
 @app.command()
 def init(
     data: Data = DEFAULT_DATA,
     name: Annotated[str, typer.Option(help="The log's name, like example.org/hall.")] = "mingjian.local/hall",
+    successor_of: Annotated[
+        Path | None,
+        typer.Option("--successor-of", help="The last checkpoint of the closed log it goes on from."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Open a new ledger: keys, entries 0 and 1, the first checkpoint. Example: mingjian init --data ./data"""
     from ledger.door.hall import create_ledger
 
     with speaking(as_json=json):
-        answer({"origin": create_ledger(data, name=name), "data": str(data)}, as_json=json)
+        before = None if successor_of is None else successor_of.read_bytes()
+        origin = create_ledger(data, name=name, successor_of=before)
+        answer({"origin": origin, "data": str(data)}, as_json=json)
 
 
 @app.command()

@@ -19,7 +19,8 @@ import psycopg
 
 from ledger.door.hall import Hall, open_ledger
 from ledger.errors import MingjianError
-from ledger.store.sequencer import LEADER_LOCK, now_us
+from ledger.store import standing
+from ledger.store.sequencer import now_us
 from projections.check import check_projections
 
 LEAST_ROOM_BYTES: Final = 1_000_000_000
@@ -119,20 +120,15 @@ def _secrets(data: Path) -> Iterator[Path]:
 def _server(report: Report, hall: Hall) -> None:
     """PostgreSQL's version, and the clocks of server, machine and log against each other."""
     with hall.database.use("reader") as connection:
-        row = connection.execute(
-            "SELECT current_setting('server_version'), extract(epoch FROM clock_timestamp())::float8,"
-            " current_setting('fsync'), current_setting('synchronous_commit'), current_setting('full_page_writes')"
-        ).fetchone()
+        server = standing.server(connection)
     now_s = time.time()
-    assert row is not None
-    version, server_s, *durable = row
     environment = report.parts.setdefault("environment", {})
-    environment |= {"postgresql": version, "embedded": "MINGJIAN_DATABASE_URL" not in os.environ}
-    if abs(server_s - now_s) > SKEW_S:
+    environment |= {"postgresql": server.version, "embedded": "MINGJIAN_DATABASE_URL" not in os.environ}
+    if abs(server.clock_s - now_s) > SKEW_S:
         report.wrong(
             "environment",
             "clock-skew",
-            f"the clocks of this machine and of the database server differ by {abs(server_s - now_s):.0f} s",
+            f"the clocks of this machine and of the database server differ by {abs(server.clock_s - now_s):.0f} s",
             "set both by a time server: timedatectl set-ntp true",
         )
     recorded_us = hall.reader.head().recorded_us
@@ -143,7 +139,7 @@ def _server(report: Report, hall: Hall) -> None:
             f"this machine's clock is {(recorded_us - now_us()) / 1e6:.0f} s behind the newest batch",
             "timedatectl set-ntp true; until then every batch bears the time of the newest one",
         )
-    for name, value in zip(("fsync", "synchronous_commit", "full_page_writes"), durable, strict=True):
+    for name, value in server.durability.items():
         if value == "off":
             report.wrong(
                 "environment",
@@ -176,7 +172,8 @@ def _ledger(report: Report, hall: Hall) -> None:
     except MingjianError as error:
         report.error("ledger", error)
     head = hall.reader.head()
-    leader, waiting = _waiting(hall)
+    with hall.database.use("reader") as connection:
+        leader, unplaced = standing.leader(connection), standing.unplaced_rows(connection)
     published = hall.publisher.checkpoint()
     lag = head.size - (0 if published is None else published.size)
     report.parts["ledger"] = {
@@ -185,7 +182,9 @@ def _ledger(report: Report, hall: Hall) -> None:
         "published": 0 if published is None else published.size,
         "age_s": round((now_us() - head.recorded_us) / 1e6, 1),
         "sequencer": leader,
-        **{name: len(rows) for name, rows in waiting.items()},
+        "waiting": len(unplaced.waiting),
+        "held": len(unplaced.held),
+        "refused": len(unplaced.refused),
     }
     # One that leads may be between commit and publication; one that does not lead never publishes.
     if lag > 0 and leader is None:
@@ -200,16 +199,16 @@ def _ledger(report: Report, hall: Hall) -> None:
             " no statement that came after it began can be placed",
             stall["mend"],
         )
-    if waiting["waiting"] and leader is None:
-        text = f"{len(waiting['waiting'])} acknowledged statements wait for a place and nobody places them"
+    if unplaced.waiting and leader is None:
+        text = f"{len(unplaced.waiting)} acknowledged statements wait for a place and nobody places them"
         report.wrong("ledger", "no-sequencer", text, _up(hall))
-    elif waiting["waiting"] and not stalls and _still_waiting(hall, waiting["waiting"]):
-        text = f"statements wait for a place though a sequencer leads (first row: {waiting['waiting'][0]})"
+    elif unplaced.waiting and not stalls and _still_waiting(hall, unplaced.waiting):
+        text = f"statements wait for a place though a sequencer leads (first row: {unplaced.waiting[0]})"
         report.wrong("ledger", "not-placed", text, "see what the sequencer's log says, then restart mingjian up")
-    for row in waiting["held"]:
+    for row in unplaced.held:
         text = f"the row {row} waits for a statement that has no place"
         report.wrong("ledger", "row-held", text, "mingjian sweep names it; keep a copy of the database as evidence")
-    for row in waiting["refused"]:
+    for row in unplaced.refused:
         text = f"the row {row} was written past the door and is refused a place"
         report.wrong("ledger", "row-forged", text, "keep a copy of the database as evidence, find out who wrote it")
 
@@ -218,59 +217,26 @@ def _up(hall: Hall) -> str:
     return f"mingjian up --data {hall.data}"
 
 
-def _waiting(hall: Hall) -> tuple[int | None, dict[str, list[int]]]:
-    """The process id of the leading sequencer's connection, and the rows without a place by why (at most 100 each)."""
-    with hall.database.use("reader") as connection:
-        leader = connection.execute(
-            "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1"
-            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-            " AND (classid::bigint << 32 | objid::bigint) = %s",
-            (LEADER_LOCK,),
-        ).fetchone()
-        head = connection.execute("SELECT done_xid::text, held, refused FROM ledger.head").fetchone()
-        assert head is not None
-        rows = connection.execute(
-            "SELECT insertion_id FROM ledger.statements s WHERE xid >= %s::xid8 AND NOT insertion_id = ANY(%s)"
-            " AND NOT EXISTS (SELECT FROM ledger.leaves l WHERE l.insertion_id = s.insertion_id)"
-            " ORDER BY insertion_id LIMIT 100",
-            (head[0], [*head[1], *head[2]]),
-        ).fetchall()
-    waiting = {"waiting": [row for (row,) in rows], "held": head[1][:100], "refused": head[2][:100]}
-    return None if leader is None else int(leader[0]), waiting
-
-
 def _still_waiting(hall: Hall, rows: list[int]) -> bool:
     until = time.monotonic() + PLACED_WITHIN_S
     while time.monotonic() < until:
         with hall.database.use("reader") as connection:
-            placed = connection.execute(
-                "SELECT count(*) FROM ledger.leaves WHERE insertion_id = ANY(%s)", (rows,)
-            ).fetchone()
-        if placed is not None and placed[0] >= len(rows):
-            return False
+            if standing.count_placed(connection, rows) >= len(rows):
+                return False
         time.sleep(0.1)
     return True
 
 
 def _stalls(hall: Hall) -> Iterator[dict[str, Any]]:
-    """Transactions that write, anywhere in the cluster, and have been open for long: the horizon is the cluster's."""
+    """Transactions that write and have been open for long, and how to end each."""
     with hall.database.connect("owner") as connection:
-        sessions = connection.execute(
-            "SELECT pid, datname, extract(epoch FROM now() - xact_start)::float8 FROM pg_stat_activity"
-            " WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()"
-            " AND now() - xact_start > make_interval(secs => %s) ORDER BY xact_start",
-            (STALL_S,),
-        ).fetchall()
-        prepared = connection.execute(
-            "SELECT gid, database, extract(epoch FROM now() - prepared)::float8 FROM pg_prepared_xacts"
-            " ORDER BY prepared"
-        ).fetchall()
-    for pid, database, age_s in sessions:
-        mend = f'psql -d {database} -c "SELECT pg_terminate_backend({pid})"'
-        yield {"what": f"a transaction of process {pid}", "database": database, "age_s": age_s, "mend": mend}
-    for gid, database, age_s in prepared:
-        mend = f"psql -d {database} -c \"ROLLBACK PREPARED '{gid}'\""
-        yield {"what": f"the prepared transaction {gid}", "database": database, "age_s": age_s, "mend": mend}
+        found = standing.long_writing(connection, over_s=STALL_S)
+    for one in found:
+        if one.gid is None:
+            what, end = f"a transaction of process {one.pid}", f'"SELECT pg_terminate_backend({one.pid})"'
+        else:
+            what, end = f"the prepared transaction {one.gid}", f"\"ROLLBACK PREPARED '{one.gid}'\""
+        yield {"what": what, "database": one.database, "age_s": one.age_s, "mend": f"psql -d {one.database} -c {end}"}
 
 
 # ── What is stored twice ───────────────────────────────────────────────────────────────────────────────────

@@ -87,3 +87,53 @@ def cards_backtest(
         pack = threshold_rules(yellow=yellow, red=red) if rules is None else read_card_rules(rules.read_bytes())
         found = imported.backtest(connection, source, pack)
         answer(found.as_json() | {"calendar_time": calendar_time, "as_of": stand(hall)}, as_json=json)
+
+
+@cards_app.command("list")
+def cards_list(
+    case: Annotated[str | None, typer.Option(help="Only of this case (its stream).")] = None,
+    unit: Annotated[str | None, typer.Option(help="Only of this unit.")] = None,
+    stage: Annotated[str | None, typer.Option(help="raised, answered, appealed, upheld or revoked.")] = None,
+    as_of: Annotated[str | None, typer.Option("--as-of", help="A position or a recorded time.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
+    data: Data = DEFAULT_DATA,
+    json: Json = False,
+) -> None:
+    """The cards raised, the newest first. Example: mingjian cards list --unit env --stage raised"""
+    from api.questions import position_of, stand
+    from projections.cards import card_list
+
+    with speaking(as_json=json), derived(data) as (hall, connection):
+        position = None if as_of is None else position_of(hall, as_of)
+        found = card_list(connection, position=position, case=case, unit=unit, stage=stage, limit=limit)
+        then = stand(hall) if position is None else {"position": position}
+        answer(
+            found | {"as_of": then},
+            as_json=json,
+            columns={"cards": "case rule colour unit clock due fired raised stage proposed"},
+        )
+
+
+@cards_app.command("dry-run")
+def cards_dry_run(
+    rules: Annotated[Path, typer.Option(help="The rule file to try.")],
+    source: Annotated[str | None, typer.Option(help="An imported source, in the place of the live cases.")] = None,
+    data: Data = DEFAULT_DATA,
+    json: Json = False,
+) -> None:
+    """Cards that would appear and vanish under other rules. Example: mingjian cards dry-run --rules pack.json"""
+    from api.questions import case_ids, stand
+    from oversight.clock import SystemClock
+    from oversight.dry_run import on_live, on_source, read_any
+
+    with speaking(as_json=json):
+        content = rules.read_bytes()
+        pack = read_any(content)
+        with derived(data) as (hall, connection):
+            if source is None:
+                found = on_live(SystemClock(hall, pack=pack))
+            else:
+                found = on_source(connection, source, pack)
+                ids = case_ids(hall, [card["case"] for card in found["appear"]])
+                found["appear"] = [card | {"case": ids.get(card["case"], card["case"])} for card in found["appear"]]
+            answer(found | {"as_of": stand(hall)}, as_json=json)

@@ -9,9 +9,13 @@ import typer
 
 from api.options import DEFAULT_DATA, Data, Json
 from api.output import answer, speaking
+from api.witness_commands import log_close, log_repair, witness_app
 from ledger.errors import Malformed
 
 log_app = typer.Typer(no_args_is_help=True, help="The log itself: checkpoint, entries, keys, proofs.")
+log_app.add_typer(witness_app, name="witness")
+log_app.command("repair")(log_repair)
+log_app.command("close")(log_close)
 
 Index = Annotated[int, typer.Argument(min=0, help="The entry's index, from 0.")]
 Out = Annotated[Path, typer.Option("--out", help="The file to write.")]
@@ -38,7 +42,7 @@ def log_entry(index: Index, out: Out, data: Data = DEFAULT_DATA, json: Json = Fa
     """One entry, byte for byte, checked against the tree. Example: mingjian log entry 4 --out 4.cose"""
     from api.log_proofs import entry_of, head_for
     from ledger.door.hall import open_ledger
-    from ledger.store.published import write_file
+    from ledger.files import write_file
 
     with speaking(as_json=json), open_ledger(data) as hall:
         act = entry_of(hall, index, head_for(hall, index + 1))
@@ -55,8 +59,8 @@ def log_keys(
 ) -> None:
     """The log's public keys as PEM, to be handed over by another way. Example: mingjian log keys --out keys"""
     from ledger.door.hall import open_ledger
+    from ledger.files import write_file
     from ledger.keys import public_pem, thumbprint
-    from ledger.store.published import write_file
     from ledger.tree.note import VerifierKey
 
     with speaking(as_json=json), open_ledger(data) as hall:
@@ -84,7 +88,7 @@ def log_proof(
     """
     from api.log_proofs import prove_entry
     from ledger.door.hall import open_ledger
-    from ledger.store.published import write_file
+    from ledger.files import write_file
 
     with speaking(as_json=json), open_ledger(data) as hall:
         if form not in ("tlog", "cose", "json"):

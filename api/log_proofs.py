@@ -6,6 +6,7 @@ that the log has signed, and the answer says which. Each is checked before it is
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,12 +14,12 @@ from typing import Any, Final, Literal
 
 import orjson
 
-from api.log_questions import published
+from api.log_questions import newest, published
 from ledger.door.hall import Hall
 from ledger.door.heads import prove_stream, state_heads, stated_heads
 from ledger.errors import Evidence, Malformed, NotFound, Refused
 from ledger.statement import Statement, open_statement
-from ledger.tree.checkpoint import SignedCheckpoint, open_checkpoint
+from ledger.tree.checkpoint import SignedCheckpoint
 from ledger.tree.completeness import Completeness
 from ledger.tree.consistency import Consistency
 from ledger.tree.heads import check_head
@@ -28,6 +29,7 @@ from ledger.tree.proof import Proof
 from ledger.tree.receipt import check_receipt, sign_receipt
 
 Form = Literal["tlog", "cose", "json"]
+WITNESSED_S: Final = 10.0
 MEDIA_TYPES: Final[dict[Form, str]] = {
     "tlog": "text/plain; charset=utf-8",
     "cose": "application/cose",
@@ -66,7 +68,7 @@ class EntryProof:
 def newest_head(hall: Hall) -> Head:
     """The newest checkpoint that the log has signed."""
     policy = hall.publisher.policy
-    signed = open_checkpoint(hall.publisher.guard.read_bytes(), policy, need_quorum=False)
+    signed = newest(hall)
     cosigners = {one.key for one in signed.cosignatures}
     return Head(signed, policy.quorum != NO_QUORUM and policy.is_met_by(cosigners))
 
@@ -88,6 +90,16 @@ def head_for(hall: Hall, size: int | None = None) -> Head:
             size=newest.signed.checkpoint.size,
         )
     return newest
+
+
+def witnessed_head(hall: Hall, size: int | None, *, timeout_s: float = WITNESSED_S) -> Head:
+    """``head_for``, once the witnesses have had their moment: what was stated just now is not cosigned yet."""
+    until = time.monotonic() + timeout_s
+    head = head_for(hall, size)
+    while hall.publisher.policy.quorum != NO_QUORUM and not head.witnessed and time.monotonic() < until:
+        time.sleep(0.2)
+        head = head_for(hall, size)
+    return head
 
 
 def entry_of(hall: Hall, index: int, head: Head) -> Statement:
@@ -156,7 +168,7 @@ def complete_stream(
     stated = state_heads(hall) if fresh and at is None else stated_heads(hall, at=at)
     if stated is None:
         raise NotFound("no case heads were stated yet", code="no-heads", mend="mingjian case completeness ID")
-    head = head_for(hall, stated.index + 1)
+    head = (witnessed_head if fresh else head_for)(hall, stated.index + 1)
     proof = Proof(
         stated.index, tuple(hall.reader.inclusion(stated.index, head.signed.checkpoint.size)), head.signed.note
     )

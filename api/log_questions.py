@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from ledger.door.hall import Hall
-from ledger.errors import NotFound
+from ledger.errors import NotFound, Refused
+from ledger.facts.registry import LOG_STREAM
 from ledger.statement import instant_text, open_statement
-from ledger.store.published import read_published
+from ledger.store.cosigner import LATE_S, cosigned_s
 from ledger.store.sequencer import now_us
-from ledger.tree.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint
+from ledger.store.standing import count_waiting, is_waiting
+from ledger.tree.checkpoint import Checkpoint, SignedCheckpoint
 from ledger.tree.proof import Proof
 from projections.runner import read_position
-
-_WAITING = (
-    "SELECT count(*) FROM ledger.statements s WHERE s.xid >= (SELECT done_xid FROM ledger.head)"
-    " AND NOT EXISTS (SELECT FROM ledger.leaves l WHERE l.insertion_id = s.insertion_id)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +28,65 @@ class Backlog:
 
 
 def published(hall: Hall) -> SignedCheckpoint:
-    """The newest published head with its note, checked under the log's key."""
-    path = read_published(hall.data / "published", "checkpoint")
-    return open_checkpoint(path.read_bytes(), hall.publisher.policy)
+    """The newest head that meets the log's own policy, with its note (Refused as long as there is none)."""
+    signed = hall.publisher.served()
+    if signed is None:
+        raise Refused(
+            "no checkpoint meets the log's policy yet",
+            code="quorum-not-met",
+            mend="see that its witnesses answer: mingjian log witness list; the newest signed: /log/checkpoint/latest",
+        )
+    return signed
+
+
+def newest(hall: Hall) -> SignedCheckpoint:
+    """The newest signed head with its note and the cosignatures that it has so far."""
+    signed = hall.publisher.latest()
+    if signed is None:
+        raise NotFound("nothing is published yet", code="no-file", mend="try again in a moment")
+    return signed
+
+
+def cosigned_age_s(hall: Hall) -> float | None:
+    """How long ago the log's policy was last met; None where it asks for no witness, ``inf`` when it never was."""
+    policy, signed = hall.publisher.policy, hall.publisher.served()
+    if policy.is_met_by(()):
+        return None
+    met_s = None if signed is None else cosigned_s(signed, policy)
+    return math.inf if met_s is None else max(0.0, age_s(met_s * 1_000_000))
+
+
+def witnesses(hall: Hall) -> dict[str, Any]:
+    """The log's own policy, how old its last cosigned checkpoint is, and what came of asking each witness."""
+    policy, signed, heard = hall.publisher.policy, hall.publisher.served(), hall.heard()
+    age = cosigned_age_s(hall)
+    rows = []
+    for witness in policy.witnesses:
+        last = heard.get(str(witness.key))
+        rows.append(
+            {
+                "name": witness.name,
+                "vkey": str(witness.key),
+                "url": witness.url,
+                "standing": "never" if last is None else last.standing,
+                "why": "" if last is None else last.why,
+                "size": None if last is None else last.size,
+                "age_s": None if last is None or last.cosigned_us is None else age_s(last.cosigned_us),
+            }
+        )
+    return {
+        "n": len(rows),
+        "policy": policy.to_bytes().decode(errors="backslashreplace"),
+        "cosigned_size": None if signed is None or not rows else signed.checkpoint.size,
+        "cosigned_age_s": None if age is None or math.isinf(age) else age,
+        "late": is_late(age),
+        "witnesses": rows,
+    }
+
+
+def is_late(age: float | None) -> bool:
+    """Whether the last cosigned checkpoint is older than it may be."""
+    return age is not None and age > LATE_S
 
 
 def age_s(recorded_us: int) -> float:
@@ -43,31 +97,23 @@ def age_s(recorded_us: int) -> float:
 def backlog(hall: Hall) -> Backlog:
     """What waits to be placed and to be projected."""
     with hall.database.use("reader") as connection:
-        waiting = connection.execute(_WAITING.encode()).fetchone()
-        held = connection.execute("SELECT cardinality(held), cardinality(refused), size FROM ledger.head").fetchone()
-        assert waiting is not None
-        assert held is not None
-        return Backlog(waiting[0] + held[0], held[1], held[2] - read_position(connection).position)
+        waits = count_waiting(connection)
+        return Backlog(waits.unplaced, waits.refused, waits.size - read_position(connection).position)
 
 
 def is_simulated(hall: Hall) -> bool:
     """Whether the newest batch says that this history is made up."""
-    with hall.database.use("reader") as connection:
-        row = connection.execute(
-            "SELECT entry FROM ledger.statements WHERE stream = 'log' ORDER BY seq DESC LIMIT 1", binary=True
-        ).fetchone()
-    return row is not None and open_statement(row[0]).data.get("simulated") is True
+    last = hall.reader.last_entry(LOG_STREAM)
+    return last is not None and open_statement(last).data.get("simulated") is True
 
 
 def log_state(hall: Hall, *, batches: int = 10) -> dict[str, Any]:
     """Size, root, the signed checkpoint, its age, the last batches, what waits, and how far the projections are."""
-    signed = published(hall)
+    signed, latest = hall.publisher.served() or newest(hall), newest(hall)
     head = hall.reader.head()
     recorded_us = hall.reader.recorded_us([signed.checkpoint.size - 1])[signed.checkpoint.size - 1]
+    rows = hall.reader.last_batches(batches)
     with hall.database.use("reader") as connection:
-        rows = connection.execute(
-            "SELECT first, size, recorded_us, root FROM ledger.batches ORDER BY first DESC LIMIT %s", (batches,)
-        ).fetchall()
         position = read_position(connection)
     waits = backlog(hall)
     return {
@@ -85,12 +131,24 @@ def log_state(hall: Hall, *, batches: int = 10) -> dict[str, Any]:
             "cosignatures": len(signed.cosignatures),
             "note": signed.note.decode(),
         },
+        "latest": {
+            "size": latest.checkpoint.size,
+            "root": latest.checkpoint.root.hex(),
+            "cosignatures": len(latest.cosignatures),
+        },
+        "witnesses": witnesses(hall),
         "projections": {"position": position.position, "lag": head.size - position.position},
         "unplaced": waits.unplaced,
         "refused": waits.refused,
         "batches": [
-            {"first": first, "size": size, "entries": size - first, "recorded": instant_text(us), "root": root.hex()}
-            for first, size, us, root in rows
+            {
+                "first": row.first,
+                "size": row.size,
+                "entries": row.size - row.first,
+                "recorded": instant_text(row.recorded_us),
+                "root": row.root.hex(),
+            }
+            for row in rows
         ],
         "keys": keys(hall),
     }
@@ -113,12 +171,16 @@ def keys(hall: Hall) -> list[dict[str, Any]]:
 
 
 def inclusion_proof(hall: Hall, statement: bytes) -> tuple[Checkpoint, Proof] | None:
-    """The proof of a statement under the newest published head; None while it is being placed or published.
+    """The proof of a statement; None while it is being placed or published.
 
+    Made on the head that meets the log's policy if that covers it, else on the newest signed one.
     NotFound when the log does not know the statement.
     """
     index = hall.reader.placed([statement]).get(statement)
-    signed = published(hall)
+    signed = newest(hall)
+    served = hall.publisher.served()
+    if index is not None and served is not None and index < served.checkpoint.size:
+        signed = served
     if index is not None and index < signed.checkpoint.size:
         path = hall.reader.inclusion(index, signed.checkpoint.size)
         return signed.checkpoint, Proof(index, tuple(path), signed.note)
@@ -129,11 +191,7 @@ def inclusion_proof(hall: Hall, statement: bytes) -> tuple[Checkpoint, Proof] | 
 
 def _is_waiting(hall: Hall, statement: bytes) -> bool:
     with hall.database.use("reader") as connection:
-        row = connection.execute(
-            "SELECT 1 FROM ledger.statements WHERE id = %(id)b AND xid >= (SELECT done_xid FROM ledger.head)"
-            " UNION ALL SELECT 1 FROM ledger.statements WHERE id = %(id)b"
-            " AND insertion_id = ANY(SELECT unnest(held) FROM ledger.head)",
-            {"id": statement},
-        ).fetchone()
+        if is_waiting(connection, statement):
+            return True
     # It may have been placed between the two looks.
-    return row is not None or statement in hall.reader.placed([statement])
+    return statement in hall.reader.placed([statement])

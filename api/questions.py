@@ -14,8 +14,9 @@ from typing import Any
 
 import psycopg
 
-from api.log_questions import age_s, published
+from api.log_questions import age_s, newest
 from ledger.disclosure import pseudonym
+from ledger.door.erasures import erased_by
 from ledger.door.hall import Hall
 from ledger.errors import Evidence, Malformed, NotFound, Unavailable
 from ledger.exchange.xes import read_instant
@@ -66,24 +67,11 @@ def case_stream(hall: Hall, source: str, case_id: str) -> str:
     return f"imported/{source}/{pseudonym(hall.keyring.secret('names'), f'case {source}', case_id)}"
 
 
-def activities(connection: Connection, source: str) -> list[str]:
-    """The names of what is done in a source's cases."""
-    rows = connection.execute(
-        "SELECT DISTINCT activity FROM projections.imported_events WHERE source = %s AND activity <> '' ORDER BY 1",
-        (source,),
-    )
-    return [name for (name,) in rows]
-
-
 def case_ids(hall: Hall, streams: list[str]) -> dict[str, str]:
     """The source's own ids of those cases, opened from the vault; a forgotten one is missing."""
     found: dict[str, str] = {}
     firsts: dict[str, str] = {}
-    with hall.database.use("reader") as connection:
-        rows = connection.execute(
-            "SELECT stream, entry FROM ledger.statements WHERE stream = ANY(%b) AND seq = 1", (streams,), binary=True
-        ).fetchall()
-    for stream, entry in rows:
+    for stream, entry in hall.reader.first_entries(streams).items():
         for digest in open_statement(entry).sd:
             firsts[digest] = stream
     for digest, disclosure in hall.vault.open(list(firsts)).items():
@@ -197,19 +185,13 @@ class CaseRecord:
 
 def read_case(hall: Hall, stream: str, *, position: int) -> CaseRecord:
     """Read and check a case's statements (NotFound when it had none then); what is wrong is kept beside the rest."""
-    checkpoint = published(hall).checkpoint
+    checkpoint = newest(hall).checkpoint
     rows = hall.reader.stream(stream)
     placed = [index for index, _, _ in rows if index is not None and index < position]
     if not placed:
         raise NotFound(f"there is no case {stream} as of then", code="no-case")
     recorded = hall.reader.recorded_us(placed)
-    with hall.database.use("reader") as connection:
-        voided = {
-            id_
-            for (id_,) in connection.execute(
-                "SELECT id FROM ledger.voided WHERE id = ANY(%b)", ([row[1] for row in rows],), binary=True
-            )
-        }
+    voided = hall.reader.voided([id_ for _, id_, _ in rows])
     _, registry = hall.door.registry()
     found: list[Checked] = []
     verified = _verified(hall, placed, checkpoint)
@@ -305,6 +287,7 @@ def tell_case(
     state: Any = None
     folding = True
     events: list[dict[str, Any]] = []
+    erased = erased_by(hall, [one.act for one in case.statements if one.act is not None and one.act.sd])
     for one in case.statements:
         act = one.act
         if one.index >= position:
@@ -319,7 +302,8 @@ def tell_case(
         fold = FOLDS.get(act.kind)
         if folding and fold is not None and not one.voided:
             state = fold.apply(state, act, one.recorded_us, case.registry)
-        events.append(_event(one, act, case.registry))
+        by = sorted({erased[digest] for digest in act.sd if digest in erased})
+        events.append(_event(one, act, case.registry) | {"erased_by": by})
     recorded = hall.reader.recorded_us([position - 1]) if position else {}
     return {
         "id": case_ids(hall, [case.stream]).get(case.stream, case.stream),

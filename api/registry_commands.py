@@ -6,7 +6,6 @@ proposal and its confirmation are two commands, so that no one command holds two
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,7 +32,7 @@ Signer = Annotated[Path | None, typer.Option("--signer", help="The actor's key f
 Role = Annotated[str | None, typer.Option("--role", help="The role to act in, where the kind does not give it.")]
 AsOf = Annotated[str | None, typer.Option("--as-of", help="A position or a recorded time.")]
 
-_OFFICERS: Final = frozenset({"key", "staff", "policy"})
+_OFFICERS: Final = frozenset({"key", "staff", "policy", "witness"})
 _PLACED_S: Final = 10.0
 
 
@@ -56,10 +55,9 @@ def _read_key(path: Path) -> SigningKey:
 
 def _make_key(path: Path) -> SigningKey:
     """The key in a file, made there (0600) when it is new."""
-    if not path.exists():
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(SigningKey.generate().to_pem())
-    return _read_key(path)
+    from ledger.signer.keys import make_key
+
+    return _read_key(path) if path.exists() else make_key(path)
 
 
 def _done(hall: Hall, outcome: Outcome, **more: Any) -> dict[str, Any]:
@@ -73,28 +71,46 @@ def _done(hall: Hall, outcome: Outcome, **more: Any) -> dict[str, Any]:
 @keys_app.command("add")
 def keys_add(
     actor: Annotated[str, typer.Argument(help="Whose key it will be.")],
-    key: Annotated[Path, typer.Option("--key", help="The new key's file; made when it is not there.")],
     by: As,
+    key: Annotated[Path | None, typer.Option("--key", help="The new key's file; made when it is not there.")] = None,
+    public: Annotated[
+        str | None, typer.Option("--public", help="Of a key made elsewhere: its public half, hex.")
+    ] = None,
+    proof: Annotated[
+        str | None, typer.Option("--proof", help="Of a key made elsewhere: proof of possession, hex.")
+    ] = None,
     next_key: Annotated[Path | None, typer.Option("--next", help="The file of the key that will follow it.")] = None,
     custody: Annotated[str, typer.Option(help="actor, device or server.")] = "actor",
     signer: Signer = None,
     data: Data = DEFAULT_DATA,
     json: Json = False,
 ) -> None:
-    """Propose a key; another officer confirms. Example: mingjian keys add staff/lin --key lin.pem --as officer/1"""
+    """Propose a key; another officer confirms. Example: mingjian keys add staff/lin --key lin.pem --as officer/1
+
+    With --public and --proof (mingjian-sign key prints both) the private half never comes here.
+    """
+    from ledger.keys import thumbprint
     from ledger.registry import keys
 
-    with speaking(as_json=json), _at_desk(data, by, signer, "key_officer") as (hall, desk):
-        new = _make_key(key)
-        outcome = keys.add(
-            desk,
-            actor,
-            new.public,
-            keys.prove_possession(hall.origin, actor, new),
-            custody=custody,
-            next_public_key=None if next_key is None else _make_key(next_key).public,
-        )
-        answer(_done(hall, outcome, kid=new.thumbprint.hex()), as_json=json)
+    with speaking(as_json=json):
+        if (key is None) == (public is None) or (public is None) != (proof is None):
+            raise Malformed("a key is given by its file, or by --public and --proof", code="usage", mend="one of them")
+        with _at_desk(data, by, signer, "key_officer") as (hall, desk):
+            if key is None:
+                new, shown = _hex(public, "--public"), _hex(proof, "--proof")
+            else:
+                made = _make_key(key)
+                new, shown = made.public, keys.prove_possession(hall.origin, actor, made)
+            following = None if next_key is None else _make_key(next_key).public
+            outcome = keys.add(desk, actor, new, shown, custody=custody, next_public_key=following)
+            answer(_done(hall, outcome, kid=thumbprint(new).hex()), as_json=json)
+
+
+def _hex(text: str | None, option: str) -> bytes:
+    try:
+        return bytes.fromhex(text or "")
+    except ValueError:
+        raise Malformed(f"{option} is not hex", code="usage", mend="copy it whole") from None
 
 
 @keys_app.command("rotate")
@@ -138,12 +154,13 @@ def keys_revoke(
 @keys_app.command("list")
 def keys_list(as_of: AsOf = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
     """The keys valid as of a position. Example: mingjian keys list --as-of 1000"""
-    from api.questions import position_of
+    from api.questions import asked_position, stand
 
     with speaking(as_json=json), derived(data) as (hall, connection):
-        position = position_of(hall, as_of)
+        _, as_of_then = asked_position(hall, as_of).within(stand(hall))
+        position = as_of_then["position"]
         found = [*_first_keys(connection, position), *_later_keys(connection, position)]
-        answer({"n": len(found), "position": position, "keys": found}, as_json=json)
+        answer({"n": len(found), "keys": found, "as_of": as_of_then}, as_json=json)
 
 
 def _first_keys(connection: Connection, position: int) -> list[dict[str, Any]]:
@@ -206,7 +223,7 @@ def registry_propose(
         with _at_desk(data, by, signer, role or usual) as (hall, desk):
             sealed = {"name": stated.pop("name")} if kind == "staff" and "name" in stated else None
             if kind == "staff" and isinstance(stated.get("person"), str):
-                stated["person"] = desk.door.pseudonym_of(stream, stated["person"])
+                stated["person"] = desk.door.pseudonym_of(stated["person"])
             answer(_done(hall, changes.propose(desk, stream, change, stated, sealed=sealed)), as_json=json)
 
 
@@ -275,7 +292,7 @@ def registry_list(
     json: Json = False,
 ) -> None:
     """What held as of a position or a recorded time. Example: mingjian registry list unit --as-of 1000"""
-    from api.questions import position_of
+    from api.questions import asked_position, stand
     from ledger.facts.types import GOVERNING_KINDS
     from projections import registries
 
@@ -285,8 +302,8 @@ def registry_list(
                 f"there is no registry {kind!r}", code="registry", mend=f"one of {', '.join(sorted(GOVERNING_KINDS))}"
             )
         with derived(data) as (hall, connection):
-            position = position_of(hall, as_of)
-            rows = registries.entries(connection, kind, position=position)
+            _, as_of_then = asked_position(hall, as_of).within(stand(hall))
+            rows = registries.entries(connection, kind, position=as_of_then["position"])
             names = ("stream", "type", "statement", "leaf_index", "recorded_us", "data")
             entries = [{name: row[name] for name in names} for row in rows]
-            answer({"n": len(entries), "position": position, "entries": entries}, as_json=json)
+            answer({"n": len(entries), "entries": entries, "as_of": as_of_then}, as_json=json)

@@ -18,7 +18,7 @@ from typing import Final
 import orjson
 
 from ledger.errors import Refused
-from ledger.store.published import write_file
+from ledger.files import write_file
 
 SCOPES: Final = ("auditor", "operator", "reader")
 

@@ -103,6 +103,16 @@ FLAGS: Final = {
     "odd-xml": N_("text that the format does not know was left out"),
 }
 
+STANDINGS: Final = {
+    "ok": N_("signed"),
+    "behind": N_("behind"),
+    "ahead": N_("holds more than this log"),
+    "forked": N_("holds another history"),
+    "refused": N_("refused"),
+    "unreachable": N_("does not answer"),
+    "never": N_("never"),
+}
+
 CUSTODY: Final = {
     "actor": N_("key held by the person alone"),
     "device": N_("key held by a device"),

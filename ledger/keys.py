@@ -19,13 +19,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final, NewType
 
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from nacl.bindings import crypto_core_ed25519_is_valid_point
+from nacl.bindings import crypto_core_ed25519_is_valid_point, crypto_sign, crypto_sign_open
+from nacl.exceptions import BadSignatureError
 
 from ledger.errors import Malformed
 
@@ -70,11 +69,6 @@ def check_public_key(public_key: bytes) -> None:
         )
 
 
-@lru_cache(maxsize=4096)
-def _library_key(public_key: bytes) -> Ed25519PublicKey:
-    return Ed25519PublicKey.from_public_bytes(public_key)
-
-
 def check_signature(public_key: bytes, message: bytes, signature: bytes) -> bool:
     """Whether ``signature`` (R | S, 64 bytes) over ``message`` is good under every reading of RFC 8032."""
     if len(signature) != SIGNATURE_BYTES or int.from_bytes(signature[32:], "little") >= _GROUP_ORDER:
@@ -83,8 +77,8 @@ def check_signature(public_key: bytes, message: bytes, signature: bytes) -> bool
     if r_y >= _FIELD_PRIME or r_y in _SMALL_ORDER_Y:
         return False
     try:
-        _library_key(public_key).verify(signature, message)
-    except InvalidSignature:
+        crypto_sign_open(signature + message, public_key)
+    except BadSignatureError:
         return False
     return True
 
@@ -96,6 +90,7 @@ class SigningKey:
     private: Ed25519PrivateKey
     public: bytes
     thumbprint: Thumbprint
+    _pair: bytes  # seed and public key, as the library that signs wants them
 
     def __repr__(self) -> str:
         return f"SigningKey({self.thumbprint.hex()[:16]}…)"
@@ -110,7 +105,7 @@ class SigningKey:
         """The key of a 32-byte seed (RFC 8032 §5.1.5)."""
         private = Ed25519PrivateKey.from_private_bytes(seed)
         public = private.public_key().public_bytes_raw()
-        return cls(private=private, public=public, thumbprint=thumbprint(public))
+        return cls(private, public, thumbprint(public), seed + public)
 
     @classmethod
     def from_pem(cls, pem: bytes) -> SigningKey:
@@ -133,7 +128,7 @@ class SigningKey:
 
     def sign(self, message: bytes) -> bytes:
         """The 64-byte signature R | S over ``message``."""
-        return self.private.sign(message)
+        return crypto_sign(message, self._pair)[:SIGNATURE_BYTES]
 
 
 def public_pem(public_key: bytes) -> bytes:

@@ -19,7 +19,7 @@ from psycopg.rows import dict_row
 from ledger.errors import Evidence
 from ledger.statement import open_statement
 from ledger.store.database import Connection, Database
-from ledger.store.reading import LogReader, Placed
+from ledger.store.reading import LogReader, Placed, read_places
 from ledger.store.sequencer import read_registry
 from ledger.tree.checkpoint import Checkpoint
 from projections import cases, imported, runner, tickets
@@ -94,12 +94,7 @@ def _acts(
     verified: Sequence[Placed],
 ) -> list[Act]:
     """The stream's statements below ``position``, checked; voided ones are not among them, as in a ``Chunk``."""
-    rows = connection.execute(
-        "SELECT l.index, v.id IS NOT NULL, (SELECT recorded_us FROM ledger.batches b WHERE b.first <= l.index"
-        " ORDER BY b.first DESC LIMIT 1) FROM ledger.statements s JOIN ledger.leaves l USING (insertion_id)"
-        " LEFT JOIN ledger.voided v ON v.id = l.id WHERE s.stream = %s AND l.index < %s ORDER BY s.seq",
-        (stream, position),
-    ).fetchall()
+    rows = read_places(connection, stream, before=position)
     known = {placed.index: placed for placed in verified}
     missing = [index for index, _, _ in rows if index not in known]
     if missing:

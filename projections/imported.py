@@ -271,6 +271,15 @@ def sources(connection: Connection) -> list[str]:
     return [name for (name,) in rows]
 
 
+def activities(connection: Connection, source: str) -> list[str]:
+    """The names of what is done in a source's cases, sorted."""
+    rows = connection.execute(
+        "SELECT DISTINCT activity FROM projections.imported_events WHERE source = %s AND activity <> '' ORDER BY 1",
+        (source,),
+    )
+    return [name for (name,) in rows]
+
+
 def imports(connection: Connection, source: str) -> list[dict[str, Any]]:
     """The files of a source, in the order in which they came; an unfinished one has no ``finished_index``."""
     return _dicts(

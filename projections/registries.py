@@ -45,7 +45,7 @@ CREATE INDEX ON registry_versions (kind, leaf_index);
 TABLES: Final = {"registry_versions": "leaf_index"}
 
 _CLOSING: Final = frozenset(
-    {"staff.left.v1", "unit.closed.v1", "window.closed.v1", "item.retired.v1", "key.revoked.v1"}
+    {"staff.left.v1", "unit.closed.v1", "window.closed.v1", "item.retired.v1", "key.revoked.v1", "witness.removed.v1"}
 )
 _COLUMNS: Final = "leaf_index to_index kind stream thing type proposal closed statement actor at_us recorded_us data"
 

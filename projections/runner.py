@@ -32,7 +32,7 @@ from ledger.statement import Statement, open_statement
 from ledger.store.database import Connection, Database
 from ledger.store.reading import LogReader, Placed, check_bytes
 from ledger.store.sequencer import read_registry
-from projections import cases, clocks, imported, registries, tickets
+from projections import cards, cases, clocks, imported, registries, tickets
 from projections.chunk import Act, Chunk
 
 Progress = Callable[[int, int], None]
@@ -43,7 +43,7 @@ SHADOW: Final = "projections_shadow"
 BATCH: Final = 5000
 
 # In this order: later ones may read what earlier ones wrote.
-PROJECTIONS: Final = (registries, imported, cases, clocks, tickets)
+PROJECTIONS: Final = (registries, imported, cases, clocks, tickets, cards)
 TABLES: Final = {table: order for each in PROJECTIONS for table, order in each.TABLES.items()}
 
 # Raise it when an ``apply`` comes to write other content into the same columns: the tables are then made again.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 from fastapi import APIRouter, Depends
@@ -9,11 +10,12 @@ from fastapi.responses import FileResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
 
 from api.access import Access
-from api.log_questions import age_s, backlog, log_state, published
+from api.log_questions import age_s, backlog, cosigned_age_s, is_late, log_state, newest
 from api.problems import RESPONSES
 from ledger.door.hall import Hall
 from ledger.errors import NotFound
-from ledger.store.published import read_published
+from ledger.store.cosigner import LATE_S
+from ledger.store.published import CHECKPOINT, LATEST, read_published
 from ledger.store.reading import check_bytes
 from ledger.tree.tiles import Bundle, encode_bundle, parse_path
 
@@ -29,6 +31,8 @@ class Figures:
         self._size = self._gauge("log_size", "Entries in the tree")
         self._age = self._gauge("checkpoint_age_seconds", "Age of the newest batch under the published checkpoint")
         self._behind = self._gauge("checkpoint_lag_entries", "Entries in the tree and under no published checkpoint")
+        self._cosigned = self._gauge("cosigned_age_seconds", "Age of the last cosigned checkpoint; NaN: none asked for")
+        self._late = self._gauge("cosigned_late", f"1 when the last cosigned checkpoint is older than {LATE_S:.0f} s")
         self._unplaced = self._gauge("unplaced_statements", "Statements taken in and not in the tree yet")
         self._lag = self._gauge("projection_lag_entries", "Entries in the tree and not in the projections yet")
         self._unworthy = self._gauge("sequencer_refused_statements", "Rows that the sequencer would not place")
@@ -43,10 +47,13 @@ class Figures:
     def read(self) -> bytes:
         """The figures as they are now, as text."""
         head, waits = self._hall.reader.head(), backlog(self._hall)
-        covered = published(self._hall).checkpoint.size
+        covered = newest(self._hall).checkpoint.size
+        cosigned = cosigned_age_s(self._hall)
         self._size.set(head.size)
         self._age.set(age_s(self._hall.reader.recorded_us([covered - 1])[covered - 1]))
         self._behind.set(max(0, head.size - covered))
+        self._cosigned.set(math.nan if cosigned is None else cosigned)
+        self._late.set(is_late(cosigned))
         self._unplaced.set(waits.unplaced)
         self._lag.set(waits.unprojected)
         self._unworthy.set(waits.refused)
@@ -69,14 +76,21 @@ def routes(hall: Hall, access: Access, figures: Figures) -> APIRouter:
         """Figures for Prometheus."""
         return Response(figures.read(), media_type=CONTENT_TYPE_LATEST)
 
-    @router.get("/log/checkpoint", response_class=PlainTextResponse)
-    @router.get("/log/checkpoint/latest", response_class=PlainTextResponse)
-    def checkpoint() -> Response:
-        """The newest signed head (no witness is configured: the newest is the one that meets the policy)."""
-        path = read_published(hall.data / "published", "checkpoint")
+    def note(name: str) -> Response:
+        path = read_published(hall.publisher.root, name)
         return Response(
             path.read_bytes(), media_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-cache"}
         )
+
+    @router.get("/log/checkpoint", response_class=PlainTextResponse)
+    def checkpoint() -> Response:
+        """The newest head that met the log's own witness policy; the newest signed one where that asks for none."""
+        return note(CHECKPOINT)
+
+    @router.get("/log/checkpoint/latest", response_class=PlainTextResponse)
+    def latest() -> Response:
+        """The newest signed head, with the cosignatures that it has so far."""
+        return note(LATEST)
 
     @router.get(
         "/log/tile/entries/{name:path}",

@@ -13,7 +13,6 @@ from api.case_view import case_view
 from api.log_questions import log_state
 from api.pages import Pages, language_of, local_moment, page_url, typed_position
 from api.questions import (
-    activities,
     asked_position,
     case_ids,
     due_before,
@@ -93,7 +92,7 @@ def routes(hall: Hall, access: Access, pages: Pages) -> APIRouter:
             chosen = source or sources[0]
             unfinished = [one for one in imported.imports(connection, chosen) if one["finished_index"] is None]
             if known.get(chosen, (None, []))[0] != as_of["position"]:
-                known[chosen] = (as_of["position"], activities(connection, chosen))
+                known[chosen] = (as_of["position"], imported.activities(connection, chosen))
             found = imported.case_list(
                 connection,
                 chosen,

@@ -19,13 +19,15 @@ from api.problems import RESPONSES
 from api.routes.params import PATTERN
 from ledger.door.door import Wish
 from ledger.door.hall import Hall
-from ledger.errors import NotFound
-from ledger.keys import check_public_key, thumbprint
-from ledger.statement import StatementId, join_signature
+from ledger.errors import NotFound, Refused
+from ledger.keys import SIGNATURE_BYTES, check_public_key, thumbprint
+from ledger.statement import StatementId, join_signature, open_statement
 from ledger.tree.proof import SUFFIX
+from ledger.tree.tiles import MAX_SIZE
 from projections.runner import read_position
 
 WAIT_S: Final = 2.0
+MAX_BETWEEN: Final = 100
 _ID: Final = r"^[0-9a-f]{64}$"
 
 Hex32 = Annotated[str, Field(pattern=_ID)]
@@ -51,6 +53,12 @@ class Asked(BaseModel):
     causes: list[Hex32] = Field(default=[], max_length=64)
     subject: Word | None = Field(default=None, description="Whose key seals the values; the stream without it")
     digests: list[Word] | None = Field(default=None, description="Disclosures made before, for a confirmation")
+    seen_size: int | None = Field(
+        default=None, ge=0, le=MAX_SIZE, description="Size of the checkpoint that the signer has verified"
+    )
+    after_seq: int | None = Field(
+        default=None, ge=0, le=MAX_SIZE, description="Show the stream's statements from behind this one"
+    )
 
 
 class Drafted(BaseModel):
@@ -61,6 +69,8 @@ class Drafted(BaseModel):
     payload: str
     to_be_signed: str
     entry_head: str = Field(description="The entry is these bytes and then the 64 of the signature")
+    disclosures: list[str] = Field(description="Behind the digests in `_sd`: texts in the form of RFC 9901, not hex")
+    between: list[str] = Field(description="The entries after `after_seq` and before this draft, in order")
 
 
 class Signed(BaseModel):
@@ -104,14 +114,28 @@ def routes(hall: Hall, access: Access) -> APIRouter:
             subject=asked.subject,
             digests=None if asked.digests is None else tuple(asked.digests),
         )
-        protected, payload, to_be_signed = hall.door.prepare(wish, public)
+        draft = hall.door.prepare(wish, public, seen=asked.seen_size)
+        head = join_signature(draft.protected, draft.payload, b"")
         return Drafted(
             kid=thumbprint(public).hex(),
-            protected=protected.hex(),
-            payload=payload.hex(),
-            to_be_signed=to_be_signed.hex(),
-            entry_head=join_signature(protected, payload, b"").hex(),
+            protected=draft.protected.hex(),
+            payload=draft.payload.hex(),
+            to_be_signed=draft.to_be_signed.hex(),
+            entry_head=head.hex(),
+            disclosures=list(draft.disclosures),
+            between=[] if asked.after_seq is None else _between(hall, head, asked.after_seq),
         )
+
+    @router.get(
+        "/api/log/opening",
+        dependencies=[Depends(access.operator)],
+        response_class=Response,
+        responses={200: {"content": {"application/cose": {}}}},
+    )
+    def opening() -> Response:
+        """Entry 0, which the log's origin pins: a signer reads the receipt key there, that signs promises."""
+        [placed] = hall.reader.entries(0, 1)
+        return Response(placed.entry, media_type="application/cose")
 
     @router.post("/api/statements", status_code=201)
     def commit(signed: Signed) -> Taken:
@@ -164,6 +188,14 @@ def routes(hall: Hall, access: Access) -> APIRouter:
         )
 
     return router
+
+
+def _between(hall: Hall, head: bytes, after_seq: int) -> list[str]:
+    """What came into the draft's stream behind ``after_seq`` and before the draft, for the person who sees it again."""
+    draft = open_statement(head + bytes(SIGNATURE_BYTES))
+    if draft.seq - 1 - after_seq > MAX_BETWEEN:
+        raise Refused("too much has come in between", code="between", mend="look at the case, and begin anew")
+    return [entry.hex() for _, _, entry in hall.reader.stream(draft.stream)[after_seq : draft.seq - 1]]
 
 
 def _wait_projected(hall: Hall, index: int, until: float) -> bool:

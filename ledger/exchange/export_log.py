@@ -11,17 +11,24 @@ from typing import Any
 
 from ledger.door.hall import Hall
 from ledger.errors import Evidence, Refused, Unavailable
-from ledger.store.published import write_file, write_tiles
+from ledger.files import write_file
+from ledger.store.published import write_tiles
 from ledger.store.reading import check_bytes
 from ledger.tree.merkle import Frontier
 from ledger.tree.tiles import bundles_for, encode_bundle
 
 
-def export_log(hall: Hall, folder: Path) -> dict[str, Any]:
-    """Write the published log into ``folder``; returns size, root and number of files."""
-    checkpoint = hall.publisher.checkpoint()
-    if checkpoint is None:
+def export_log(hall: Hall, folder: Path, *, latest: bool = False) -> dict[str, Any]:
+    """Write the log into ``folder``, up to the head that meets its policy; returns size, root and number of files.
+
+    ``latest``, or as long as none meets the policy: up to the newest signed head.
+    """
+    signed = None if latest else hall.publisher.served()
+    if signed is None:
+        signed = hall.publisher.latest()
+    if signed is None:
         raise Unavailable("nothing is published yet", code="no-checkpoint", mend="try again in a moment")
+    checkpoint = signed.checkpoint
     if folder.exists() and any(folder.iterdir()):
         raise Refused(
             f"{folder} is not empty", code="folder-not-empty", mend="name a new folder: an export holds the log alone"
@@ -44,5 +51,10 @@ def export_log(hall: Hall, folder: Path) -> dict[str, Any]:
         )
     write_tiles(folder, checkpoint.size, 0, hall.reader.read_tile)
     write_file(folder / "policy", hall.publisher.policy.to_bytes())
-    write_file(folder / "checkpoint", (hall.data / "published" / "checkpoint").read_bytes())
-    return {"size": checkpoint.size, "root": checkpoint.root.hex(), "bundles": files - 2}
+    write_file(folder / "checkpoint", signed.note)
+    return {
+        "size": checkpoint.size,
+        "root": checkpoint.root.hex(),
+        "bundles": files - 2,
+        "cosignatures": len(signed.cosignatures),
+    }

@@ -4,7 +4,8 @@ Promise: each statement is checked against the signed tree, and each case's chai
 line of it is written; the file is there whole or not at all, and never in the place of another; memory does not grow
 with the log. Sealed values are opened from the vault: this is for who owns the data folder, or holds the right that
 the caller checks. Of what was erased the file says so: a person is ``erased PSEUDONYM``, and a record whose other
-attributes are gone has the attribute ``mingjian:erased``.
+attributes are gone has the attribute ``mingjian:erased``: ``rest by 4711``, where entry 4711 is the statement that
+erased them; ``rest`` alone is gone without one.
 
 Cases come in the order in which they were recorded, which is the file's; those of several files follow one another,
 and what a later file added to a case stands in it. The header is that of the first file that was finished.
@@ -13,7 +14,7 @@ and what a later file added to a case stands in it. The header is that of the fi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -26,6 +27,7 @@ from ledger.exchange.records import CASE_TYPE, Told, open_records
 from ledger.exchange.xes import Attribute, CaseRecord, Record
 from ledger.exchange.xes_writer import write_xes
 from ledger.statement import Statement, open_statement
+from ledger.store.walking import count_streams, read_page, walk_streams
 from ledger.tree.checkpoint import Checkpoint
 
 PAGE: Final = 2000
@@ -50,24 +52,38 @@ class Exported:
 
 def export_xes(hall: Hall, path: Path, *, source: str, progress: Progress = lambda *_: None) -> Exported:
     """Write the cases of ``source``, as the published log holds them, to a new file (gzip when it ends in ``.gz``)."""
+    return export_cases(
+        hall,
+        path,
+        lambda walk: write_xes(path, records=walk.records(), header=walk.header()),
+        source=source,
+        progress=progress,
+    )
+
+
+def export_cases(
+    hall: Hall, path: Path, write: Callable[[Walk], object], *, source: str, progress: Progress = lambda *_: None
+) -> Exported:
+    """Have ``write`` make the new file ``path`` of a source's cases, in its own format."""
     check_source(source)
     if path.exists():
         raise Refused(f"{path} is there already", code="file-exists", mend="name a new file")
     checkpoint = hall.publisher.checkpoint()
     if checkpoint is None:
         raise Unavailable("nothing is published yet", code="no-checkpoint", mend="try again in a moment")
-    export = _Export(hall, source, checkpoint, progress)
-    write_xes(path, records=export.records(), header=export.header())
+    walk = Walk(hall, source, checkpoint, progress)
+    write(walk)
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return Exported(export.cases, export.events, export.erased, sha256)
+    return Exported(walk.cases, walk.events, walk.erased, sha256)
 
 
-class _Export:
+class Walk:
     """One walk over a source's streams in the order of their first leaves."""
 
     def __init__(self, hall: Hall, source: str, checkpoint: Checkpoint, progress: Progress) -> None:
         self._hall, self._source, self._checkpoint, self._progress = hall, source, checkpoint, progress
+        self._kind = f"imported/{source}"
         self.cases = self.events = self.erased = 0
 
     def header(self) -> dict[str, Any] | None:
@@ -116,67 +132,49 @@ class _Export:
 
     def _whole(self, record: Record, parts: Sequence[Told]) -> Record:
         """The record with the attributes of all its parts, marked where some of it was erased."""
+        by = {name: index for part in parts for name, index in part.erased_by.items()}
         gone = sorted({name for part in parts for name in part.erased})
         self.erased += bool(gone)
         if len(parts) == 1 and not gone:
             return record
         attributes = [attribute for part in parts for attribute in part.record.attributes]
         if gone:
-            attributes.append(Attribute(ERASED, "string", " ".join(gone)))
+            attributes.append(Attribute(ERASED, "string", _named(gone, by)))
         return replace(record, attributes=tuple(attributes))
 
     # ---------------------------------------------------------------------------------------------- from the log
 
     def _groups(self) -> Iterator[list[tuple[str, int]]]:
         """The streams with their numbers of statements, as many at a time as a page holds, or one."""
-        query = (
-            "SELECT s.stream, (SELECT max(seq) FROM ledger.statements m WHERE m.stream = s.stream)"
-            " FROM ledger.statements s JOIN ledger.leaves l USING (insertion_id)"
-            " WHERE s.stream > %s AND s.stream < %s AND s.seq = 1 AND l.index < %s ORDER BY l.index"
-        )
         group: list[tuple[str, int]] = []
         rows = 0
-        with (
-            self._hall.database.use("reader") as connection,
-            connection.transaction(),
-            connection.cursor(name="cases") as cursor,
-        ):
-            cursor.itersize = PAGE
-            cursor.execute(query, (*self._range(), self._checkpoint.size))
-            for stream, count in cursor:
-                if group and rows + count > PAGE:
-                    yield group
-                    group, rows = [], 0
-                group.append((stream, count))
-                rows += count
+        for stream, count in walk_streams(self._hall.database, self._kind, size=self._checkpoint.size, page=PAGE):
+            if group and rows + count > PAGE:
+                yield group
+                group, rows = [], 0
+            group.append((stream, count))
+            rows += count
         if group:
             yield group
 
     def _count(self) -> int:
-        with self._hall.database.use("reader") as connection:
-            row = connection.execute(
-                "SELECT count(*) FROM ledger.statements WHERE stream > %s AND stream < %s AND seq = 1", self._range()
-            ).fetchone()
-        assert row is not None
-        if not row[0] and not self._hall.reader.stream(f"import/{self._source}"):
+        count = count_streams(self._hall.database, self._kind)
+        if not count and not self._hall.reader.stream(f"import/{self._source}"):
             raise NotFound(
                 f"nothing was imported under the name {self._source}",
                 code="no-source",
                 mend="mingjian import xes FILE --source NAME",
             )
-        return int(row[0])
-
-    def _range(self) -> tuple[str, str]:
-        return f"imported/{self._source}/", f"imported/{self._source}0"  # 0 comes behind /
+        return count
 
     def _parts(self, streams: Sequence[str]) -> Iterator[tuple[Statement, Told]]:
         """The statements of ``streams``, each checked, with the records they state; stream by stream, by seq."""
         after = (0, 0)
         expected = {stream: 1 for stream in streams}
-        while rows := self._page(streams, after):
-            after = rows[-1][0], rows[-1][1]
+        while steps := read_page(self._hall.database, streams, size=self._checkpoint.size, after=after, limit=PAGE):
+            after = steps[-1].place, steps[-1].seq
             acts: list[Statement] = []
-            for one in self._hall.reader.verified([index for _, _, index, _ in rows], self._checkpoint):
+            for one in self._hall.reader.verified([step.index for step in steps], self._checkpoint):
                 act = open_statement(one.entry)
                 if expected.get(act.stream) != act.seq:
                     raise Evidence(
@@ -188,26 +186,9 @@ class _Export:
                     )
                 expected[act.stream] += 1
                 acts.append(act)
-            valid = [act for act, row in zip(acts, rows, strict=True) if not row[3]]
+            valid = [act for act, step in zip(acts, steps, strict=True) if not step.voided]
             yield from zip(valid, open_records(self._hall, valid), strict=True)
 
-    def _page(self, streams: Sequence[str], after: tuple[int, int]) -> list[tuple[int, int, int, bool]]:
-        """Place in ``streams``, seq, leaf index and whether voided, of the next statements."""
-        with self._hall.database.use("reader") as connection:
-            return connection.execute(
-                # The limits make it look up each stream and leaf by an index, whatever the planner thinks of the
-                # tables: reading them whole for each page would take an hour where this takes a minute.
-                "SELECT n.place, s.seq, l.index, EXISTS (SELECT FROM ledger.voided v WHERE v.id = s.id)"
-                " FROM unnest(%(streams)s::text[]) WITH ORDINALITY AS n (stream, place)"
-                " CROSS JOIN LATERAL (SELECT id, seq, insertion_id FROM ledger.statements WHERE stream = n.stream"
-                "   AND seq > CASE n.place WHEN %(place)s THEN %(seq)s ELSE 0 END ORDER BY seq LIMIT %(page)s) AS s"
-                " CROSS JOIN LATERAL (SELECT index FROM ledger.leaves WHERE insertion_id = s.insertion_id LIMIT 1) AS l"
-                " WHERE n.place >= %(place)s AND l.index < %(size)s ORDER BY n.place, s.seq LIMIT %(page)s",
-                {
-                    "streams": list(streams),
-                    "size": self._checkpoint.size,
-                    "place": after[0],
-                    "seq": after[1],
-                    "page": PAGE,
-                },
-            ).fetchall()
+
+def _named(gone: Sequence[str], by: Mapping[str, int]) -> str:
+    return " ".join(f"{name} by {by[name]}" if name in by else name for name in gone)

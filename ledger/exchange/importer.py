@@ -1,4 +1,4 @@
-"""Real logs in: every event of an XES file becomes a statement signed by the source's adapter.
+"""Real logs in: every event of a file becomes a statement signed by the source's adapter, whatever its format.
 
 Three steps. *Read*: all files are parsed whole into spools on disk, and nothing is written to the ledger: one broken
 file, and nothing has happened at all. *Compare*: what the source told before must not read otherwise now; a changed
@@ -29,7 +29,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import psycopg
 
@@ -42,6 +42,7 @@ from ledger.keys import SigningKey
 from ledger.statement import Statement, instant_text, open_statement
 from ledger.store.recorder import request_key
 from ledger.store.sequencer import now_us
+from ledger.store.walking import count_streams
 
 CHUNK: Final = 2000
 _SHOWN: Final = 20
@@ -97,12 +98,34 @@ def import_xes(
     clear: Collection[str] = (),
     progress: Progress = lambda *_: None,
 ) -> Imported:
-    """Import files of one source into a running ledger. The caller keeps a sequencer running."""
+    """Import XES files of one source into a running ledger. The caller keeps a sequencer running."""
+    return import_files(hall, *paths, source=source, read=spool_xes, says_all=True, clear=clear, progress=progress)
+
+
+class Reader(Protocol):
+    """Reads a file of some format whole into a spool, or refuses it."""
+
+    def __call__(
+        self, path: Path, spool_path: Path, /, *, now_us: int, progress: Callable[[int, int], None]
+    ) -> Summary: ...
+
+
+def import_files(
+    hall: Hall,
+    *paths: Path,
+    source: str,
+    read: Reader,
+    says_all: bool,
+    clear: Collection[str] = (),
+    progress: Progress = lambda *_: None,
+) -> Imported:
+    """Import files of any format. ``says_all``: what a file's bytes mean is in them, not in how ``read`` was told to
+    take them; one that was finished need not be compared again then."""
     check_source(source)
     with _alone(hall, source), _folder(hall.data / "importing" / source) as folder:
         # 1. Read. Dying here, and in step 2, has changed nothing; the next import clears the folder.
-        files = [_read(path, folder / str(number), progress) for number, path in enumerate(paths)]
-        run = _Run(hall, source, clear, progress)
+        files = [_read(read, path, folder / str(number), progress) for number, path in enumerate(paths)]
+        run = _Run(hall, source, clear, progress, says_all=says_all)
         # 2. Compare all files before the first statement of any.
         fresh = [run.compare(file) for file in files]
         # 3. Append. Dying here, the file shows as unfinished; running again goes on behind the last whole chunk.
@@ -114,8 +137,8 @@ def import_xes(
     return Imported(tuple(file.summary for file in files), run.added, run.last)
 
 
-def _read(path: Path, spool: Path, progress: Progress) -> _File:
-    summary = spool_xes(path, spool, now_us=now_us(), progress=lambda done, total: progress("reading", done, total))
+def _read(read: Reader, path: Path, spool: Path, progress: Progress) -> _File:
+    summary = read(path, spool, now_us=now_us(), progress=lambda done, total: progress("reading", done, total))
     return _File(path, spool, summary)
 
 
@@ -158,8 +181,8 @@ class _Fresh:
 class _Run:
     """One import into one source, of which nobody else imports meanwhile."""
 
-    def __init__(self, hall: Hall, source: str, clear: Collection[str], progress: Progress) -> None:
-        self._hall, self._source, self._progress = hall, source, progress
+    def __init__(self, hall: Hall, source: str, clear: Collection[str], progress: Progress, *, says_all: bool) -> None:
+        self._hall, self._source, self._progress, self._says_all = hall, source, progress, says_all
         self._at = instant_text(now_us())
         self._stating = Stating(hall.keyring.secret("names"), source=source, clear=clear, at=self._at)
         self._is_new = not self._begun()
@@ -173,7 +196,8 @@ class _Run:
 
     def compare(self, file: _File) -> bool:
         """Whether the file brings anything to append. Conflict when it says otherwise what is recorded."""
-        if self._is_new or self._noted("finished", file):
+        is_finished = not self._is_new and self._noted("finished", file)
+        if self._is_new or (is_finished and self._says_all):
             return self._is_new
         new, changed, first, done = 0, 0, list[dict[str, Any]](), 0
         for chunk in self._chunks(file):
@@ -193,7 +217,15 @@ class _Run:
                 changed=changed,
                 first=first,
             )
-        return new > 0 or self._noted("started", file)
+        if is_finished and new:
+            raise Conflict(
+                f"{file.path} was imported already for {self._source}, and says {new} things more the way it is to be"
+                " read now; nothing of it was written",
+                code="import-read-otherwise",
+                mend="name the same columns, zone and formats as before, or import it as another source",
+                file=str(file.path),
+            )
+        return new > 0 or (not is_finished and self._noted("started", file))
 
     def append(self, file: _File, fresh: bool) -> None:
         """State what is new in the file, between the statements that say it was begun and ended."""
@@ -228,7 +260,7 @@ class _Run:
     # ---------------------------------------------------------------------------------------- what is new of it
 
     def _chunks(self, file: _File) -> Iterator[_Fresh]:
-        self._cases = self._count_cases()
+        self._cases = count_streams(self._hall.database, f"imported/{self._source}")
         split = file.summary.flags.get(Flag.CASE_SPLIT, 0)
         self._numbers = dict.fromkeys(_split_cases(file.spool), 0) if split else {}
         records: list[Record] = []
@@ -262,14 +294,7 @@ class _Run:
     def _known(self, requests: Sequence[str]) -> dict[str, tuple[Statement, Told]]:
         """What the source stated under those requests."""
         keys = [request_key(f"source/{self._source}", request) for request in requests]
-        with self._hall.database.use("reader") as connection:
-            rows = connection.execute(
-                "SELECT s.entry FROM ledger.requests r JOIN ledger.statements s USING (stream, seq)"
-                " WHERE r.request = ANY(%b)",
-                (keys,),
-                binary=True,
-            ).fetchall()
-        acts = [open_statement(entry) for (entry,) in rows]
+        acts = [open_statement(entry) for entry in self._hall.reader.requested(keys)]
         told = open_records(self._hall, acts)
         return {act.request: (act, one) for act, one in zip(acts, told, strict=True)}
 
@@ -315,15 +340,6 @@ class _Run:
     def _begun(self) -> bool:
         return bool(self._hall.reader.stream(f"import/{self._source}"))
 
-    def _count_cases(self) -> int:
-        with self._hall.database.use("reader") as connection:
-            row = connection.execute(
-                "SELECT count(*) FROM ledger.statements WHERE stream > %s AND stream < %s AND seq = 1",
-                (f"imported/{self._source}/", f"imported/{self._source}0"),  # 0 comes behind /
-            ).fetchone()
-        assert row is not None
-        return int(row[0])
-
     def _submit(self, wishes: Sequence[Wish]) -> None:
         if self._key is None:
             self._key = self._hall.source_key(self._source)
@@ -332,12 +348,7 @@ class _Run:
         self.last = outcomes[-1] if outcomes else self.last
 
     def _noted(self, step: str, file: _File) -> bool:
-        with self._hall.database.use("reader") as connection:
-            row = connection.execute(
-                "SELECT 1 FROM ledger.requests WHERE request = %s",
-                (request_key(f"source/{self._source}", f"{step}-{file.summary.sha256}"),),
-            ).fetchone()
-        return row is not None
+        return self._hall.reader.is_requested(request_key(f"source/{self._source}", f"{step}-{file.summary.sha256}"))
 
     def _note(self, step: str, file: _File, values: dict[str, Any]) -> None:
         wish = Wish(

@@ -18,11 +18,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from ledger.disclosure import pseudonym
 from ledger.door.door import Wish
+from ledger.door.erasures import erased_by, erased_people
 from ledger.door.hall import Hall
 from ledger.errors import Malformed
 from ledger.exchange.xes import Attribute, CaseRecord, EventRecord, Flag, Record, read_instant
@@ -133,6 +134,8 @@ class Told:
 
     record: Record
     erased: tuple[str, ...] = ()
+    erased_by: Mapping[str, int] = field(default_factory=dict)
+    """By which entry's statement, where there is one: without, the value is gone and should not be."""
 
 
 def open_records(hall: Hall, acts: Sequence[Statement]) -> list[Told]:
@@ -144,7 +147,21 @@ def open_records(hall: Hall, acts: Sequence[Statement]) -> list[Told]:
         found = [opened[digest].value for digest in act.sd if digest in opened]
         erased = ("rest",) if len(found) < len(act.sd) else ()
         told.append(_open(act, found[0] if found else {}, names, erased))
-    return told
+    return _by_whom(hall, acts, told) if any(one.erased for one in told) else told
+
+
+def _by_whom(hall: Hall, acts: Sequence[Statement], told: Sequence[Told]) -> list[Told]:
+    values = erased_by(hall, [act for act, one in zip(acts, told, strict=True) if one.erased])
+    gone = {act.data["resource"] for act, one in zip(acts, told, strict=True) if "resource" in one.erased}
+    people = erased_people(hall, gone)
+    found = []
+    for act, one in zip(acts, told, strict=True):
+        by = {name: index for name in one.erased for digest in act.sd if (index := values.get(digest)) is not None}
+        by.pop("resource", None)
+        if "resource" in one.erased and act.data["resource"] in people:
+            by["resource"] = people[act.data["resource"]]
+        found.append(replace(one, erased_by=by))
+    return found
 
 
 def _open(act: Statement, rest: Mapping[str, Any], names: Mapping[str, str], erased: tuple[str, ...]) -> Told:

@@ -54,6 +54,7 @@ import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -265,15 +266,28 @@ def spool_xes(
     ``start_attr`` and ``end_attr`` name the trace attributes for the flags about a case's start and end.
     The spool holds personal values: only its owner may read it, and it is gone again if the log is refused.
     """
+    with spooling(path, spool_path, now_us=now_us, start_attr=start_attr, end_attr=end_attr) as (source, log):
+        return _parse(Path(path), source, log, limits or Limits(), progress)
+
+
+@contextmanager
+def spooling(
+    path: Path | str,
+    spool_path: Path | str,
+    *,
+    now_us: int | None = None,
+    start_attr: str = "startdate",
+    end_attr: str = "enddate",
+) -> Iterator[tuple[Source, Spool]]:
+    """A log to be read and the spool to be filled, for a reader of any format; an error leaves no spool."""
     path, spool_path = Path(path), Path(spool_path)
-    with _open_log(path) as source:
+    with open_log(path) as source:
         try:
             with (
-                open(spool_path, "xb", opener=_private) as spool,
+                open(spool_path, "xb", opener=_private) as out,
                 tempfile.TemporaryFile(dir=spool_path.parent) as spill,
             ):
-                log = _Log(spool, spill, now_us=now_us, start_attr=start_attr, end_attr=end_attr)
-                return _parse(path, source, log, limits or Limits(), progress)
+                yield source, Spool(out, spill, now_us=now_us, start_attr=start_attr, end_attr=end_attr)
         except FileExistsError:
             raise Unavailable(
                 f"the spool {spool_path} is there already", mend="another import runs, or remove the file"
@@ -333,7 +347,7 @@ def _private(name: str, flags: int) -> int:
     return os.open(name, flags, 0o600)
 
 
-class _Source:
+class Source:
     """A file's bytes, unpacked if it is a gzip, with the digest of what lies on disk."""
 
     def __init__(self, raw: BinaryIO) -> None:
@@ -363,14 +377,15 @@ class _Source:
     def sha256(self) -> str:
         return self._sha256.hexdigest()
 
-    def __enter__(self) -> _Source:
+    def __enter__(self) -> Source:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._raw.close()
 
 
-def _open_log(path: Path) -> _Source:
+def open_log(path: Path) -> Source:
+    """The file, if it is one that can be read."""
     try:
         # Looked at before it is opened: opening a pipe that nobody writes to would wait for ever.
         mode = path.stat().st_mode
@@ -378,7 +393,7 @@ def _open_log(path: Path) -> _Source:
             raise Malformed(f"{path} is a folder, not a log", mend="name the .xes or .xes.gz file in it")
         if not stat.S_ISREG(mode):
             raise Malformed(f"{path} is no regular file", mend="copy the log into a file first")
-        return _Source(path.open("rb"))
+        return Source(path.open("rb"))
     except (FileNotFoundError, NotADirectoryError):
         raise NotFound(f"there is no file {path}", mend="check the name; paths are taken from here") from None
     except PermissionError:
@@ -395,7 +410,7 @@ class _Kinds(dict[str, str]):
         return local
 
 
-def _parse(path: Path, source: _Source, log: _Log, limits: Limits, progress: Progress | None) -> Summary:
+def _parse(path: Path, source: Source, log: Spool, limits: Limits, progress: Progress | None) -> Summary:
     """Walk the file: elements become nodes on a stack, finished events and traces go to ``log``.
 
     The stack holds root, then trace or header element, then event or trace attribute, then attributes. A node
@@ -549,8 +564,12 @@ def _parse(path: Path, source: _Source, log: _Log, limits: Limits, progress: Pro
     return log.close(source)
 
 
-class _Log:
-    """What the walk has found: fields, flags and totals, and the spool being written."""
+class Spool:
+    """What a reader has found: fields, flags and totals, and the spool being written.
+
+    Case by case: ``open_trace``, then ``trace_attribute`` and ``event`` in the file's order, then ``close_trace`` with
+    all attributes of the case; at the end ``close``. Names are those of XES.
+    """
 
     def __init__(
         self, spool: IO[bytes], spill: IO[bytes], *, now_us: int | None, start_attr: str, end_attr: str
@@ -618,11 +637,11 @@ class _Log:
             if self._last is None or at_us > self._last[0]:
                 self._last = (at_us, at)
         if activity:
-            self._activities.add(_key(activity))
+            self._activities.add(short_key(activity))
         else:
             flags.append(Flag.NO_ACTIVITY)
         if resource is not None:
-            self._resources.add(_key(resource))
+            self._resources.add(short_key(resource))
         if flags:
             self._count(flags)
         self._trace_events += 1
@@ -635,10 +654,10 @@ class _Log:
         case_id = name or f"#{self._traces}"
         if not name:
             flags.append(Flag.NO_CASE_ID)
-        ordinal = self._next_ordinal.get(_key(case_id), 0)
+        ordinal = self._next_ordinal.get(short_key(case_id), 0)
         if ordinal:
             flags.append(Flag.CASE_SPLIT)
-        self._next_ordinal[_key(case_id)] = ordinal + 1 + self._trace_events
+        self._next_ordinal[short_key(case_id)] = ordinal + 1 + self._trace_events
         self._judge_case({node[1]: node[2] for node in nodes}, flags)
         if flags:
             self._count(flags)
@@ -654,7 +673,7 @@ class _Log:
         self._held.clear()
         self._held_bytes = 0
 
-    def close(self, source: _Source) -> Summary:
+    def close(self, source: Source) -> Summary:
         self._spool.write(orjson.dumps([_END, self._traces + self._events], option=_LINE))
         first_us, first = self._first or (None, None)
         last_us, last = self._last or (None, None)
@@ -701,7 +720,8 @@ class _Log:
         return orjson.dumps(row, option=_LINE)
 
     def _hold(self, row: list[Any]) -> None:
-        raw = orjson.dumps(row, option=_LINE)
+        # Added to, for as orjson gives it each would hold four kilobytes for as long as it lives.
+        raw = orjson.dumps(row) + b"\n"
         self._held.append(raw)
         self._held_bytes += len(raw)
         if self._held_bytes > _HELD_BYTES:
@@ -715,7 +735,7 @@ class _Log:
         self._flagged += not INFORMATIONAL.issuperset(flags)
 
 
-def _key(name: str) -> str:
+def short_key(name: str) -> str:
     """What a name is counted by: two million long ones must not fill the memory either."""
     return name if len(name) <= 64 else hashlib.sha256(name.encode()).hexdigest()
 

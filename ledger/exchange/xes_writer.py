@@ -31,6 +31,7 @@ from xml.parsers import expat
 
 from ledger.errors import Malformed, NotFound, Unavailable
 from ledger.exchange.xes import Attribute, CaseRecord, EventRecord, Record, attribute_of
+from ledger.files import flush_folder
 
 DEFAULT_HEADER: Mapping[str, Any] = {
     "log": {"xes.version": "1849-2016", "xes.features": "nested-attributes"},
@@ -82,7 +83,7 @@ def write_xes(
     """
     if not isinstance(target, Path | str):
         return _write(target, records, header or DEFAULT_HEADER)
-    with _whole_or_nothing(Path(target)) as out:
+    with whole_or_nothing(Path(target)) as out:
         if not str(target).endswith(".gz"):
             return _write(out, records, header or DEFAULT_HEADER)
         # Without name and time, equal logs give equal files.
@@ -215,7 +216,7 @@ def _is_name(name: str) -> bool:
 
 
 @contextmanager
-def _whole_or_nothing(path: Path) -> Iterator[IO[bytes]]:
+def whole_or_nothing(path: Path) -> Iterator[IO[bytes]]:
     """A file that takes its name only when it is complete and on disk."""
     try:
         # Readable by its owner alone, as a temporary file is: an export holds what people said and did.
@@ -230,11 +231,7 @@ def _whole_or_nothing(path: Path) -> Iterator[IO[bytes]]:
             out.flush()
             os.fsync(out.fileno())
         Path(out.name).replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        flush_folder(path.parent)
     except OSError as error:
         Path(out.name).unlink(missing_ok=True)
         raise Unavailable(f"{path} could not be written: {error}") from error

@@ -150,6 +150,8 @@ def _split(entry: bytes) -> tuple[bytes, bytes, bytes]:
     protected = reader.string(2)
     reader.expect(b"\xa0", "empty unprotected header")
     payload = reader.string(2)
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise Malformed(f"a payload has at most {MAX_PAYLOAD_BYTES} bytes", code="entry-size")
     signature = reader.string(2)
     if len(signature) != SIGNATURE_BYTES:
         raise Malformed("a signature has 64 bytes", code="signature-length")

@@ -26,15 +26,32 @@ PUBLIC = {
     ("POST", "/api/statements"),
     ("GET", "/api/statements/{statement}"),
     ("GET", "/api/statements/{statement}/proof"),
+    ("GET", "/api/log/consistency"),
+    ("GET", "/api/log/heads"),
+    ("POST", "/entries"),
+    ("GET", "/entries/{entry}"),
+    ("GET", "/.well-known/scitt-keys"),
+    ("GET", "/.well-known/scitt-keys/{kid}"),
     ("GET", "/enter"),
     ("GET", "/docs"),
     ("GET", "/openapi.json"),
     ("GET", "/static"),
 }
-SCOPE = {("GET", "/log/tile/entries/{name:path}"): "auditor", ("POST", "/api/drafts"): "operator"}  # else reader
+SCOPE = {
+    ("GET", "/log/tile/entries/{name:path}"): "auditor",
+    ("GET", "/log/heads/{size}/tile/{level}/{number}"): "auditor",
+    ("POST", "/api/drafts"): "operator",
+    ("GET", "/api/log/opening"): "operator",
+}  # else reader
 PARTS = {
     "{name:path}": "000",
     "{statement}": "00" * 32,
+    "{entry}": "00" * 32,
+    "{kid}": "x",
+    "{index}": "0",
+    "{size}": "3",
+    "{level}": "0",
+    "{number}": "0",
     "{source}": "permits",
     "{case:path}": "x",
     "{stream:path}": "x",

@@ -23,6 +23,11 @@ from ledger.store.database import Connection
 from ledger.store.recorder import seal_of
 from ledger.tree.tiles import Tile
 
+pytestmark = pytest.mark.attack(
+    "row-changed",
+    ("investigator, on the page", "each page that shows it"),
+    ("operator's staff", "mingjian doctor, mingjian sweep"),
+)
 Swept = Callable[[], list[Evidence]]
 VICTIM = 300  # an imported event: somewhere in the middle of the second full tile
 

@@ -12,6 +12,7 @@ from ledger.door.hall import Hall
 from ledger.errors import Evidence
 from ledger.tree.tiles import Tile, tiles_for
 
+pytestmark = pytest.mark.attack("row-changed", ("operator's staff", "mingjian doctor, mingjian sweep"))
 Swept = Callable[[], list[Evidence]]
 
 

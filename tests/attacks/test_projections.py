@@ -14,6 +14,10 @@ from projections.check import check_projections
 from projections.checked import check_stream
 from projections.runner import TABLES, Projector
 
+pytestmark = pytest.mark.attack(
+    "row-changed", ("investigator, on the page", "each page that shows it"), ("operator's staff", "mingjian doctor")
+)
+
 # table, what the owner does, the stream whose page would show it (None: the case with the most events)
 ATTACKS = [
     ("imported_cases", "UPDATE projections.imported_cases SET events = events - 1 WHERE stream = %s", None),

@@ -42,8 +42,8 @@ def key(hall: Hall) -> SigningKey:
 
 
 def signed(hall: Hall, key: SigningKey, wanted: Wish) -> bytes:
-    protected, payload, to_be_signed = hall.door.prepare(wanted, key.public)
-    return join_signature(protected, payload, key.sign(to_be_signed))
+    draft = hall.door.prepare(wanted, key.public)
+    return join_signature(draft.protected, draft.payload, key.sign(draft.to_be_signed))
 
 
 def resigned(hall: Hall, key: SigningKey, wanted: Wish, **changes: Any) -> bytes:

@@ -49,7 +49,7 @@ def test_a_missing_key_is_named(keyring: Keyring) -> None:
 def test_an_opening_that_was_cut_off_can_be_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the remembered head and the database's, and between the database and the first publication."""
     data = tmp_path / "data"
-    for name in ("ledger.door.hall._write_genesis", "ledger.store.published.Publisher.publish"):
+    for name in ("ledger.door.hall.write_genesis", "ledger.store.published.Publisher.publish"):
         with monkeypatch.context() as patch:
             patch.setattr(name, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):

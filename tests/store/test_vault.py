@@ -33,7 +33,8 @@ def test_a_forgotten_subject_is_nowhere_and_the_others_are_whole(tmp_path: Path,
     forgotten, kept = fill(vault, "case/1", "张三"), fill(vault, "case/2", "李四")
     key = vault.subject_keys(["case/1"])["case/1"]
     path = tmp_path / "vault.sqlite"
-    held = sqlite3.connect(path).execute("SELECT sealed FROM disclosures WHERE subject = 'case/1'").fetchone()[0]
+    query = "SELECT d.sealed FROM disclosures d JOIN subjects s ON s.number = d.subject WHERE s.subject = 'case/1'"
+    held = sqlite3.connect(path).execute(query).fetchone()[0]
     vault.subject_keys(["case/1"])
     assert vault.forget("case/1") == 2
     assert list(vault.open([forgotten, kept])) == [kept]
@@ -83,6 +84,50 @@ def test_a_value_put_in_the_place_of_another_is_evidence(tmp_path: Path, vault: 
 def test_adding_again_changes_nothing(vault: Vault) -> None:
     assert fill(vault, "case/1", "张三") == fill(vault, "case/1", "张三")
     assert vault.forget("case/1") == 2
+
+
+def test_a_value_of_a_subject_that_was_forgotten_meanwhile_is_not_taken_for_kept(vault: Vault) -> None:
+    keys = vault.subject_keys(["case/1"])
+    vault.forget("case/1")
+    disclosure = seal_value(bytes(16), "applicant", "张三")
+    with pytest.raises(Unavailable, match="forgotten"):
+        vault.add([("case/1", disclosure)], keys=keys)
+    vault.subject_keys(["case/1"])
+    with pytest.raises(Unavailable, match="forgotten"):
+        vault.add([("case/1", disclosure)], keys=keys)
+    assert vault.open([disclosure.digest]) == {}
+
+
+OLD_LAYOUT = """
+CREATE TABLE subjects (subject TEXT PRIMARY KEY, key BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE disclosures (digest BLOB PRIMARY KEY, subject TEXT NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX disclosures_by_subject ON disclosures (subject);
+CREATE TABLE names (pseudonym TEXT PRIMARY KEY, subject TEXT NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX names_by_subject ON names (subject);
+INSERT INTO subjects SELECT subject, key FROM new.subjects;
+INSERT INTO disclosures
+    SELECT digest, s.subject, sealed FROM new.disclosures d JOIN new.subjects s ON number = d.subject;
+INSERT INTO names SELECT pseudonym, s.subject, sealed FROM new.names n JOIN new.subjects s ON number = n.subject;
+"""
+
+
+def test_a_vault_of_the_first_layout_is_read_on(tmp_path: Path, vault: Vault) -> None:
+    digests = [fill(vault, "case/1", "张三"), fill(vault, "case/2", "李四")]
+    vault.close()
+    with sqlite3.connect(tmp_path / "old.sqlite", isolation_level=None) as other:
+        other.execute("ATTACH ? AS new", (str(tmp_path / "vault.sqlite"),))
+        other.executescript(OLD_LAYOUT)
+    other.close()
+    for _ in range(2):  # rewritten at the first opening, and left alone by the next
+        old = Vault(tmp_path / "old.sqlite")
+        opened = old.open(digests)
+        assert [opened[digest].value for digest in digests] == ["张三", "李四"]
+        assert old.named(["pseudonym-case/1", "pseudonym-case/3"]) == {"pseudonym-case/1"}
+        old.close()
+    old = Vault(tmp_path / "old.sqlite")
+    assert old.forget("case/1") == 2
+    assert list(old.open(digests)) == digests[1:]
+    old.close()
 
 
 def test_a_file_that_is_no_vault_is_unavailable(tmp_path: Path) -> None:

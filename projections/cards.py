@@ -1,0 +1,136 @@
+"""Cards: what was raised on which case, under which rule, and how each stands, as of any position.
+
+Promise: states come from the fold of ``ledger.facts.cards``. ``raised_us`` is recorded time; ``fired_us`` is when the
+rule was due, which lies earlier after an outage.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from ledger.facts.cards import FOLD, Card
+from ledger.statement import instant_us
+from ledger.store.database import Connection
+from projections.chunk import Chunk, Spans, copy_rows, named
+
+DDL: Final = """
+CREATE TABLE cards (
+    stream       text   COLLATE "C" NOT NULL PRIMARY KEY,
+    case_stream  text   COLLATE "C" NOT NULL,
+    rule         text   COLLATE "C" NOT NULL,
+    colour       text   COLLATE "C" NOT NULL,     -- prompt, yellow, red
+    pack         text   COLLATE "C" NOT NULL,
+    version      bigint NOT NULL,                 -- of the rule
+    unit         text   COLLATE "C",
+    clock        text   COLLATE "C",              -- null: raised by a pattern
+    branch       text   COLLATE "C",
+    step         text   COLLATE "C",
+    run          bigint,
+    due_us       bigint,                          -- as reckoned then
+    fired_us     bigint NOT NULL,
+    raised_us    bigint NOT NULL,
+    raised_index bigint NOT NULL                  -- leaf that raised it
+);
+CREATE INDEX ON cards (case_stream);
+CREATE INDEX ON cards (raised_index);
+CREATE TABLE card_states (
+    stream     text    COLLATE "C" NOT NULL,
+    from_index bigint  NOT NULL,                  -- as in approval_open
+    to_index   bigint,
+    stage      text    COLLATE "C" NOT NULL,
+    proposed   boolean NOT NULL,                  -- a revocation was proposed and not decided
+    PRIMARY KEY (stream, from_index)
+);
+CREATE INDEX ON card_states (stream) WHERE to_index IS NULL;
+-- What the system clock asks after each batch: what moved since a position, whose gaps lapse, who stopped before whom.
+CREATE INDEX ON clock_runs (from_index);
+CREATE INDEX ON clock_runs (stopped_us) WHERE clock = 'promise' AND to_index IS NULL;
+CREATE INDEX ON approval_acts (leaf_index);
+CREATE INDEX ON approvals ((state ->> 'fill_by')) WHERE stage IN ('accepted_with_gaps', 'in_review');
+"""
+
+TABLES: Final = {"cards": "stream", "card_states": "stream, from_index"}
+
+_COLUMNS: Final = (
+    "stream case_stream rule colour pack version unit clock branch step run due_us fired_us raised_us raised_index"
+)
+
+
+def apply(connection: Connection, chunk: Chunk) -> None:
+    """Take in acts on cards."""
+    acts = chunk.of("card")
+    if not acts:
+        return
+    registry, states = chunk.registry(), dict[str, Card]()
+    for stream, stage, proposed in connection.execute(
+        "SELECT stream, stage, proposed FROM card_states WHERE stream = ANY(%s) AND to_index IS NULL",
+        (sorted({act.said.stream for act in acts}),),
+    ):
+        states[stream] = Card(stage=stage, opener="", proposed=proposed)
+    rows: list[tuple[Any, ...]] = []
+    spans = Spans()
+    for act in acts:
+        said, data = act.said, act.said.data
+        before = states.get(said.stream)
+        after = states[said.stream] = FOLD.apply(before, said, act.recorded_us, registry)
+        spans.move(said.stream, _span(before), _span(after), act.index)
+        if before is None:
+            rows.append(
+                (
+                    said.stream,
+                    data["case"],
+                    data["rule"],
+                    data["colour"],
+                    data["pack"],
+                    data["version"],
+                    data.get("unit"),
+                    data.get("clock"),
+                    data.get("branch"),
+                    data.get("step"),
+                    data.get("run"),
+                    None if "due" not in data else instant_us(data["due"]),
+                    instant_us(data["fired"]),
+                    act.recorded_us,
+                    act.index,
+                )
+            )
+    copy_rows(connection, "cards", _COLUMNS, rows)
+    spans.write(connection, "card_states", "stage proposed")
+
+
+def _span(state: Card | None) -> tuple[Any, ...] | None:
+    return None if state is None else (state.stage, state.proposed)
+
+
+# ── Reads ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def card_list(
+    connection: Connection,
+    *,
+    position: int | None = None,
+    case: str | None = None,
+    unit: str | None = None,
+    stage: str | None = None,
+    limit: int = 50,
+    offset: int = 0,
+) -> dict[str, Any]:
+    """``{"n", "cards": [...]}``: cards as of ``position`` (the first so many leaves; None: now), the newest first."""
+    wanted = (
+        " FROM projections.cards c JOIN projections.card_states s USING (stream)"
+        " WHERE CASE WHEN %(position)s::bigint IS NULL THEN s.to_index IS NULL"
+        " ELSE s.from_index < %(position)s AND (s.to_index IS NULL OR s.to_index >= %(position)s) END"
+        " AND (%(case)s::text IS NULL OR c.case_stream = %(case)s) AND (%(unit)s::text IS NULL OR c.unit = %(unit)s)"
+        " AND (%(stage)s::text IS NULL OR s.stage = %(stage)s)"
+    )
+    values = {"position": position, "case": case, "unit": unit, "stage": stage, "limit": limit, "offset": offset}
+    count = connection.execute(f"SELECT count(*){wanted}".encode(), values).fetchone()
+    assert count is not None
+    columns = f"{_COLUMNS} stage proposed"
+    rows = connection.execute(
+        f"SELECT {columns.replace(' ', ', ')}{wanted}"
+        " ORDER BY c.raised_index DESC LIMIT %(limit)s OFFSET %(offset)s".encode(),
+        values,
+    )
+    found = [{"case": card.pop("case_stream")} | card for card in named(rows, columns)]
+    return {"n": count[0], "cards": found}

@@ -1,0 +1,127 @@
+"""What the documents say exists: commands with their options, files they point to, pages made from the code."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from api.cli import app
+from ledger.facts.policy import FIRST_POLICY
+from ledger.facts.types import TYPES, check_data, type_named
+from tests.spec.dictionary import PAGE, page
+from tests.spec.test_commands import PARSERS, parser_of
+
+ROOT = Path(__file__).parents[2]
+PAGES = [*sorted((ROOT / "docs").rglob("*.md")), *(ROOT / name for name in ("README.md", "CHANGELOG.md"))]
+_PROGRAM = r"mingjian(?:-(?:camera|sign|verify|witness))?(?! journal v1)"
+# What stands for a word of the reader's, and what joins commands.
+_ENDS = {"|", "&&", "||", ";", "→", "·", "—", "…", "\\"}
+
+
+def commands(text: str) -> list[str]:
+    """The commands in fenced blocks, one line each, and those between backticks that name a command and an option."""
+    found = []
+    for block in re.findall(r"^```[^\n]*\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        for line in block.replace("\\\n", " ").splitlines():
+            told = re.sub(r"\s(#|  ).*", "", line.strip().removeprefix("$ ").removeprefix("ExecStart=/usr/local/bin/"))
+            if re.match(rf"{_PROGRAM} \w", told):
+                found.append(told)
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    return found + [told for told in re.findall(r"`([^`\n]+)`", prose) if re.match(rf"{_PROGRAM} [a-z]", told)]
+
+
+ALL = [(path.relative_to(ROOT).as_posix(), told) for path in PAGES for told in commands(path.read_text("utf-8"))]
+
+
+def options_of(words: list[str]) -> set[str]:
+    """The options of the command that the words name; an assertion when there is no such command."""
+    program, *rest = words
+    if program == "mingjian":
+        found: Any = get_command(app)
+        while hasattr(found, "commands") and rest and not rest[0].startswith("-"):
+            name = rest.pop(0)
+            if not name.isascii() or name.isupper():
+                break
+            assert name in found.commands, f"there is no command {name}: {' '.join(words)}"
+            found = found.commands[name]
+        return {option for each in found.params for option in (*each.opts, *each.secondary_opts)}
+    choices = parser_of(PARSERS[program.removeprefix("mingjian-")])
+    assert rest[0] in choices, f"there is no command {rest[0]}: {' '.join(words)}"
+    return set(choices[rest[0]]._option_string_actions)
+
+
+def test_documents_show_commands() -> None:
+    assert len(ALL) > 80
+
+
+@pytest.mark.parametrize(("path", "told"), ALL, ids=[f"{path}:{told[:60]}" for path, told in ALL])
+def test_a_command_that_is_shown_exists(path: str, told: str) -> None:
+    first, *others = told.replace("\\|", "|").split("|")
+    if others and re.fullmatch(r"[\w-]+", others[0].split()[0] if others[0].split() else ""):
+        # `mingjian metrics throughput|deadlines`: each of them.
+        *lead, name = first.split()
+        for one in (name, *(other.split()[0] for other in others if other.strip())):
+            if re.fullmatch(r"[a-z][a-z-]*", one):
+                options_of([*lead, one])
+        return
+    lexer = shlex.shlex(told.replace("[", " ").replace("]", " ").replace("(", " ").replace(")", " "), posix=True)
+    lexer.whitespace_split = True
+    words = list(lexer)
+    cut = next((at for at, word in enumerate(words) if word in _ENDS), len(words))
+    known = options_of(words[:cut])
+    for word in words[:cut]:
+        if re.match(r"--?[a-z]", word):
+            assert word.split("=")[0].rstrip("…") in known | {"--help", "--json"}, f"{path}: {told}: {word}"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_what_a_document_points_to_is_there(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", path.read_text("utf-8")):
+        if "://" not in target:
+            assert (path.parent / target).exists(), target
+
+
+def test_the_data_dictionary_is_what_the_code_declares() -> None:
+    assert PAGE.read_text("utf-8") == page(), "python -m tests.spec.dictionary writes it anew"
+
+
+def test_every_table_named_in_the_design_exists() -> None:
+    text = (ROOT / "docs/design/overview.md").read_text("utf-8")
+    named = set(re.findall(r"`projections\.(\w+)`", text))
+    made = {
+        name
+        for module in (ROOT / "projections").glob("*.py")
+        for name in re.findall(r"CREATE TABLE (\w+)", module.read_text("utf-8"))
+    }
+    assert named == made
+
+
+def test_the_glossary_has_every_kind_of_stream_and_every_role() -> None:
+    text = (ROOT / "docs/spec/glossary.md").read_text("utf-8")
+    words = {kind.stream_kind for kind in TYPES.values()} | {rule["role"] for rule in FIRST_POLICY["rules"]}
+    assert not {word for word in words if f"| `{word}` |" not in text}
+
+
+def test_the_modules_named_in_the_design_exist() -> None:
+    text = (ROOT / "docs/design/overview.md").read_text("utf-8")
+    for name in re.findall(r"`((?:ledger|api|projections|oversight|camera_ingest)(?:/\w+)*\.py)`", text):
+        assert (ROOT / name).exists(), name
+
+
+def test_the_examples_of_the_guide_to_people_are_taken_in_as_they_stand() -> None:
+    text = (ROOT / "docs/guide/people.md").read_text("utf-8")
+    examples = re.findall(r"```json (\S+)\n(.*?)```", text, re.DOTALL)
+    assert len(examples) == 4
+    for name, body in examples:
+        declared, data = type_named(name), json.loads(body)
+        sealed = [field for field in declared.sealed if data.pop(field, None) is not None]
+        stated = data | {"proposal": "00" * 32}
+        if "person" in stated:
+            stated["person"] = "00" * 16
+        check_data(declared, stated, len(sealed))
