@@ -14,6 +14,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -26,9 +27,13 @@ from api.app import create_app
 from api.demo_witnesses import demo_witnesses, register
 from api.sessions import Sessions
 from ledger.door.hall import Hall, create_ledger, open_ledger
+from ledger.door.heads import state_due_heads
 from ledger.errors import MingjianError, Refused
 from ledger.exchange.generate import generate_xes
 from ledger.exchange.importer import import_xes
+from ledger.facts.clocks import SHANGHAI
+from ledger.store.sequencer import now_us
+from oversight.clock import run_clock
 from projections.runner import Projector
 
 HEARTBEAT_S: Final = 600.0
@@ -37,6 +42,8 @@ DOI: Final = "doi 10.4121/uuid:a07386a5-7be3-4367-9535-70bc9e77dbe6"
 REAL_LOG: Final = Path("../shared/data/Receipt.xes.gz")
 _POLL_S: Final = 0.1
 _PAUSE_S: Final = 1.0
+_HEADS_S: Final = 60.0
+_QUIET_HOUR: Final = 3
 
 log = structlog.get_logger("up")
 
@@ -80,11 +87,18 @@ def _check_port(port: int) -> None:
 
 @contextmanager
 def _kept_up(hall: Hall) -> Iterator[None]:
-    """While this lasts, the projections follow the log."""
+    """While this lasts, the projections follow the log, clocks run out on time, and case heads are stated when due."""
     stop = threading.Event()
     projector = Projector(hall.database)
-    work: list[Callable[[], object]] = [lambda: projector.catch_up(stop=stop)]
-    threads = [threading.Thread(target=_again, args=(one, stop), daemon=True) for one in work]
+    work: dict[str, tuple[Callable[[], object], float]] = {
+        "projections": (lambda: projector.catch_up(stop=stop), _POLL_S),
+        "clock": (lambda: run_clock(hall, stop), _PAUSE_S),
+        "heads": (lambda: state_due_heads(hall, quiet=_is_quiet()), _HEADS_S),
+    }
+    threads = [
+        threading.Thread(target=_again, args=(name, one, pause_s, stop), name=name, daemon=True)
+        for name, (one, pause_s) in work.items()
+    ]
     for thread in threads:
         thread.start()
     try:
@@ -95,15 +109,20 @@ def _kept_up(hall: Hall) -> Iterator[None]:
             thread.join(timeout=30)
 
 
-def _again(work: Callable[[], object], stop: threading.Event) -> None:
+def _is_quiet() -> bool:
+    """Whether the hall sleeps: between three and four in the morning, its time."""
+    return datetime.fromtimestamp(now_us() / 1e6, SHANGHAI).hour == _QUIET_HOUR
+
+
+def _again(name: str, work: Callable[[], object], pause_s: float, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             work()
-            stop.wait(_POLL_S)
+            stop.wait(pause_s)
         except (MingjianError, psycopg.Error) as error:
             # It stays visible: pages show their position, and /metrics how far behind it is.
-            log.warning("the projections do not get on; trying again", error=str(error).strip())
-            stop.wait(_PAUSE_S)
+            log.warning("this does not get on; trying again", what=name, error=str(error).strip())
+            stop.wait(max(pause_s, _PAUSE_S))
 
 
 def _import_demo(hall: Hall, log: Path | None) -> None:

@@ -82,11 +82,16 @@ _MENDING: Final = {"key": "key.added.v1", "staff": "staff.appointed.v1", "policy
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """A key as the log knows it. ``revoked`` and ``added`` are leaf indexes (None: not, or at the door)."""
+    """A key as the log knows it. ``revoked`` and ``added`` are leaf indexes (None: not, or at the door).
+
+    ``kept``: it lies with the ledger, or was registered with a key that does. Whoever holds the registering keys can
+    register one of their own for anybody, so such a key is no better than they, whatever custody it claims.
+    """
 
     actor: str
     public: bytes
     custody: str
+    kept: bool
     added: int | None
     next: str | None = None
     revoked: int | None = None
@@ -116,6 +121,7 @@ class Proposal:
     stream: str
     sd: tuple[str, ...]
     at_us: int
+    kept: bool = False  # made under a key that lies with the ledger (see ``KeyRecord``)
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,12 +301,15 @@ class Registry:
         ):
             raise Malformed("entry 1 is not the second officer's confirmation of entry 0", code="genesis")
 
-    def _admit(self, actor: str, public: bytes, custody: str, index: int | None, **more: Any) -> None:
+    def _admit(
+        self, actor: str, public: bytes, custody: str, index: int | None, *, kept: bool = False, **more: Any
+    ) -> None:
         check_public_key(public)
         kid = thumbprint(public)
         if kid in self.keys:
             raise Refused("the key is registered already", code="key-known")
-        self.keys[kid] = KeyRecord(actor=actor, public=public, custody=custody, added=index, **more)
+        kept = kept or custody == "server"
+        self.keys[kid] = KeyRecord(actor=actor, public=public, custody=custody, kept=kept, added=index, **more)
 
     def _appoint(self, actor: str, person: str, role: str) -> None:
         self.persons[actor] = person
@@ -657,13 +666,15 @@ class Registry:
                 stream=act.stream,
                 sd=act.sd,
                 at_us=act.at_us,
+                kept=act.kid not in self.keys or self.keys[act.kid].kept,
             )
             return
         data = {name: value for name, value in act.data.items() if name != "proposal"}
+        proposal = None
         if "proposal" in act.data:
-            self.proposals.pop(StatementId(bytes.fromhex(act.data["proposal"])), None)
+            proposal = self.proposals.pop(StatementId(bytes.fromhex(act.data["proposal"])), None)
         if kind == "key":
-            self._apply_key(act, data, index)
+            self._apply_key(act, data, index, proposal)
         elif kind == "policy":
             self.policy = parse_policy(data["policy"])
         elif kind == "calendar":
@@ -682,7 +693,7 @@ class Registry:
                     self.items[act.stream] = []
                 self.items[act.stream].append(version)
 
-    def _apply_key(self, act: Statement, data: Mapping[str, Any], index: int | None) -> None:
+    def _apply_key(self, act: Statement, data: Mapping[str, Any], index: int | None, proposal: Proposal | None) -> None:
         if act.type == "key.revoked.v1":
             kid = bytes.fromhex(data["kid"])
             suspect = (data["suspect_from"], data.get("suspect_to", -1)) if "suspect_from" in data else None
@@ -693,7 +704,8 @@ class Registry:
             former = self.keys[act.kid]
             custody, actor = former.custody, former.actor
             self.keys[act.kid] = replace(former, revoked=index, is_revoked=True)
-        self._admit(str(actor), bytes.fromhex(data["key"]), str(custody), index, next=data.get("next"))
+        kept = act.kid not in self.keys or self.keys[act.kid].kept or (proposal is not None and proposal.kept)
+        self._admit(str(actor), bytes.fromhex(data["key"]), str(custody), index, kept=kept, next=data.get("next"))
 
     def apply_all(self, acts: Iterable[Statement]) -> None:
         """Take in several, as the door reads them."""

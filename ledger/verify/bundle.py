@@ -476,7 +476,7 @@ class _Excerpt:
         recorded_us = self.recorded_us(index)
         verdict.in_scope += 1
         verdict.sealed += len(act.sd)
-        verdict.server_keys += custody == "server" and act.stream != LOG_STREAM
+        verdict.server_keys += key is not None and key.kept and act.stream != LOG_STREAM
         if self._scope.kind == "case":
             self._scoped[index] = act.entry
         if recorded_us and act.kind not in ("imported", LOG_STREAM):

@@ -424,11 +424,25 @@ class Replay:
         if judged is None or act.data["statement"] != judged.act.id.hex():
             self._settle()
             raise BadLogError(index, "void", "it does not name the statement right before it")
+        if judged.act.type == HEADS_TYPE and self._is_of_first_clock(judged.act):
+            # A completeness document stands on these heads wherever they are shown, and knows of no void.
+            self._check_heads(judged)
         reason = self._reason(judged)
         if reason != act.data["reason"]:
             found = "the statement before it is valid" if reason is None else f"the reason is {reason}"
             raise BadLogError(index, "void", f"{found}, not {act.data['reason']}")
         self.voided += 1
+
+    def _is_of_first_clock(self, act: Statement) -> bool:
+        """Whether the clock key that entry 0 names signed it: the one that a completeness document is checked with."""
+        assert self._registry is not None
+        return check_statement_signature(act.entry, bytes.fromhex(self._registry.genesis["clock_key"]))
+
+    def _check_heads(self, judged: _Judged) -> None:
+        try:
+            self._heads.check(judged.act.data)
+        except Refused as error:
+            raise BadLogError(judged.index, "heads", error.message) from error
 
     def _settle(self) -> None:
         """The statement before was not voided: it must be valid, and takes effect."""
@@ -451,10 +465,7 @@ class Replay:
         if act.kind != "imported" and act.stream != LOG_STREAM:
             self._flag_outside(judged.index, act)
         if act.type == HEADS_TYPE:
-            try:
-                self._heads.check(act.data)
-            except Refused as error:
-                raise BadLogError(judged.index, "heads", error.message) from error
+            self._check_heads(judged)
         elif act.type == TIME_TYPE:
             self._take_token(judged.index, act)
         if TYPES[act.type].governs:

@@ -393,10 +393,7 @@ def test_the_operator_stops_asking_witnesses(town: Any, operator: Any, say: Any,
     "excuse",
     [
         "none",
-        pytest.param(
-            "void",
-            marks=pytest.mark.xfail(reason="the heads in a voided statement are not made again", raises=AssertionError),
-        ),
+        "void",
     ],
 )
 def test_false_case_heads_are_stated_for_one_proof_and_taken_back(

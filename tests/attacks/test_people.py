@@ -371,9 +371,6 @@ def test_acts_under_keys_that_the_machine_keeps_are_said_to_be_that(taken_over: 
 
 
 @pytest.mark.attack("forged-act", ("whoever is given a bundle", "mingjian-verify bundle"))
-@pytest.mark.xfail(
-    reason="custody is taken from the key's own statement, not from the keys that registered it", raises=AssertionError
-)
 def test_a_key_that_kept_keys_registered_is_no_better_than_they(taken_over: Any) -> None:
     """With both officers' keys on the machine the operator registers a key as the clerk's own, and acts with it."""
     code, found = taken_over("t-9")

@@ -22,7 +22,7 @@ from tests.bench.rounds import say
 from tests.bench.stand import Stand
 
 # In the order of the list of aims; each is a module with ``rows(stand)``.
-FAMILIES = ("append", "bulk", "statements", "receipt", "derived", "audit", "reads", "imports", "anomalies")
+FAMILIES = ("append", "bulk", "statements", "receipt", "derived", "audit", "reads", "imports", "ocel", "anomalies")
 
 
 def main() -> int:

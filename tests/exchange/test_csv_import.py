@@ -7,6 +7,7 @@ import json
 import random
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -82,13 +83,21 @@ def test_the_figures_of_a_table_are_those_of_a_plain_walk_over_its_rows(data: Pa
     ]
     assert found["added"] == len(cases) + 200
     assert [datetime.fromisoformat(found[name]) for name in ("first", "last")] == [min(times), max(times)]
-    assert figures["variants"]["n"] == len({tuple(step for _, step in events) for events in cases.values()})
-    assert figures["handovers"]["edges"] == len(
+    assert figures["variants"] == len({tuple(step for _, step in events) for events in cases.values()})
+    assert figures["directly_follows_edges"] == len(
         {(one, other) for events in cases.values() for (_, one), (_, other) in pairwise(events)}
     )
 
+    out = tmp_path / "out.json"
+    told = run("export", "ocel", out, "--source", "mixed", "--data", data)
+    events = json.loads(out.read_text("utf-8"))["events"]
+    assert (told["cases"], told["events"]) == (len(cases), len(events)) == (len(cases), 200)
+    assert Counter((event["type"], datetime.fromisoformat(event["time"])) for event in events) == Counter(
+        (step, at) for events_of in cases.values() for at, step in events_of
+    )
+
     again = run("import", "csv", path, "--source", "mixed", *words)
-    assert again == found | {"added": 0}
+    assert again == found | {"added": 0}, "a repeat appends nothing"
     listed = run("case", "list", "--source", "mixed", "--data", data, "--limit", "1000")["cases"]
     assert [(case["id"], case["events"]) for case in listed] == [(name, len(events)) for name, events in cases.items()]
 
