@@ -8,7 +8,7 @@ checked, and what comes back is checked as if nothing had been prepared. All end
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -105,7 +105,17 @@ class _Sealed:
 class Door:
     """The door of one ledger; threads may share it."""
 
-    def __init__(self, database: Database, *, vault: Vault, door_secret: bytes, names_secret: bytes) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        vault: Vault,
+        door_secret: bytes,
+        names_secret: bytes,
+        check_open: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``check_open`` refuses (raises) where nothing may be stated any more; asked before each append."""
+        self._check_open = check_open
         self._database = database
         self._vault = vault
         self._names = names_secret
@@ -186,6 +196,7 @@ class Door:
         if events:
             # Values first: a value without its statement harms nobody, a statement without its value would.
             self._keep(sealed, keys)
+            self._check_open()
             self._recorder.insert_events(events, epoch=epoch, governs=governs)
         return outcomes
 
@@ -249,6 +260,7 @@ class Door:
             check_act(registry, act, None if stream is None else stream.state)
             event = self._mapper.to_stored_event(Stated(act))
             try:
+                self._check_open()
                 self._recorder.insert_events([event], epoch=epoch, governs=type_named(act.type).governs)
             except (StaleEpochError, SeqTakenError, RequestTakenError):
                 continue

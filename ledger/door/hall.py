@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -419,6 +420,7 @@ def open_ledger(data: Path) -> Iterator[Hall]:
                 vault=vault,
                 door_secret=keyring.secret("door"),
                 names_secret=keyring.secret("names"),
+                check_open=partial(check_not_closed, data),
             )
             reader = LogReader(database)
             try:
