@@ -24,7 +24,7 @@ from ledger.door.door import Door, Outcome, Wish
 from ledger.door.erasures import apply_erasures
 from ledger.door.keyring import Keyring
 from ledger.errors import Conflict, Evidence, NotFound, Refused
-from ledger.facts.policy import FIRST_POLICY
+from ledger.facts.first_policy import FIRST_POLICY
 from ledger.facts.registry import Registry, possession_message
 from ledger.files import write_file
 from ledger.keys import SigningKey

@@ -16,7 +16,7 @@ from ledger.door.hall import open_ledger
 from ledger.errors import NotAllowed
 from ledger.exchange.bundle import export_bundle
 from ledger.facts.case_clocks import TimedAct, case_clocks
-from ledger.facts.policy import FIRST_POLICY
+from ledger.facts.first_policy import FIRST_POLICY
 from ledger.facts.registry import possession_message
 from ledger.keys import SigningKey, public_pem
 from ledger.statement import instant_text, open_statement

@@ -9,7 +9,7 @@ import pytest
 
 from ledger.cases import ticket
 from ledger.errors import MingjianError
-from ledger.facts.policy import FIRST_POLICY
+from ledger.facts.first_policy import FIRST_POLICY
 from ledger.facts.ticket import Stage
 from ledger.registry import changes
 from ledger.statement import open_statement

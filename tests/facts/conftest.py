@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ledger.facts.policy import FIRST_POLICY
+from ledger.facts.first_policy import FIRST_POLICY
 from ledger.facts.registry import CLOCK_ACTOR, Registry, next_key_digest, possession_message
 from ledger.facts.streams import FOLDS, check_act
 from ledger.facts.types import TYPES

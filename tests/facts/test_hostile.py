@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import MingjianError
-from ledger.facts.policy import FIRST_POLICY
+from ledger.facts.first_policy import FIRST_POLICY
 from ledger.facts.registry import Registry
 from ledger.facts.streams import FOLDS, check_act
 from ledger.facts.types import TYPES, Field

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from ledger.errors import Malformed, MingjianError, NotAllowed
-from ledger.facts.policy import FIRST_POLICY, PREDICATES, parse_policy
+from ledger.facts.first_policy import FIRST_POLICY
+from ledger.facts.policy import PREDICATES, parse_policy
 from ledger.facts.types import TYPES
 
 CLERK = """ticket.taken ticket.called ticket.served ticket.skipped ticket.expired approval.applied

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ledger.errors import Malformed, MingjianError, NotAllowed, Refused
-from ledger.facts.policy import FIRST_POLICY
+from ledger.facts.first_policy import FIRST_POLICY
 from ledger.facts.registry import CLOCK_ACTOR, Registry, next_key_digest
 
 SMALL_ORDER = "01" + "00" * 31  # the neutral element

@@ -10,7 +10,8 @@ import pytest
 
 from ledger.errors import Refused
 from ledger.facts.courses import FOLDS
-from ledger.facts.policy import FIRST_POLICY, PREDICATES
+from ledger.facts.first_policy import FIRST_POLICY
+from ledger.facts.policy import PREDICATES
 from ledger.facts.stages import NOTHING, check_amount, check_code, check_names, course, out_of_order
 from ledger.facts.types import TYPES
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from itertools import groupby
 from pathlib import Path
 
-from ledger.facts.policy import FIRST_POLICY, Rule, parse_policy
+from ledger.facts.first_policy import FIRST_POLICY
+from ledger.facts.policy import Rule, parse_policy
 from ledger.facts.types import TYPES, Field, StatementType
 
 PAGE = Path(__file__).parents[2] / "docs/spec/statements.md"
@@ -21,7 +22,7 @@ _HEAD = """\
 # Statements: the data dictionary
 
 Every type that a ledger of this version takes in. Made from `ledger/facts/types.py` and the first policy of
-`ledger/facts/policy.py` by `python -m tests.spec.dictionary`; a test compares them. How a statement is encoded and
+`ledger/facts/first_policy.py` by `python -m tests.spec.dictionary`; a test compares them. How a statement is encoded and
 signed stands in [formats.md](formats.md), what each word means in [glossary.md](glossary.md).
 
 **A field** is `name: kind`, with `?` where it may be missing. Nothing marked stands in clear in the entry; **P** is a

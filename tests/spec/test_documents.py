@@ -12,7 +12,7 @@ import pytest
 from typer.main import get_command
 
 from api.cli import app
-from ledger.facts.policy import FIRST_POLICY
+from ledger.facts.first_policy import FIRST_POLICY
 from ledger.facts.types import TYPES, check_data, type_named
 from tests.spec.dictionary import PAGE, page
 from tests.spec.test_commands import PARSERS, parser_of

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ledger.facts.policy import FIRST_POLICY
+from ledger.facts.first_policy import FIRST_POLICY
 from ledger.facts.registry import CLOCK_ACTOR, possession_message
 from ledger.keys import SigningKey
 from ledger.statement import Draft, StatementId, instant_text, instant_us, open_statement, sign_statement, statement_id

@@ -18,7 +18,7 @@ import pytest
 from ledger.door.desk import Desk
 from ledger.door.door import Outcome
 from ledger.door.hall import Hall, create_ledger, open_ledger
-from ledger.facts.policy import FIRST_POLICY
+from ledger.facts.first_policy import FIRST_POLICY
 from ledger.tree.note import VerifierKey
 
 BIN = Path(sys.executable).parent

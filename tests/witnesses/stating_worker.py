@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ledger.door.desk import Desk
 from ledger.door.hall import open_ledger
-from ledger.facts.policy import FIRST_POLICY
+from ledger.facts.first_policy import FIRST_POLICY
 from ledger.store.sequencer import now_us
 
 with open_ledger(Path(sys.argv[1])) as hall, hall.sequencing(carry_s=0.1):
