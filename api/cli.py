@@ -65,12 +65,15 @@ def up(
     port: Annotated[int, typer.Option(envvar="PORT", help="Port on 127.0.0.1.")] = 8080,
     demo: Annotated[bool, typer.Option("--demo", help="Open a ledger and import a log when it is new.")] = False,
     demo_log: Annotated[Path | None, typer.Option(envvar="DEMO_LOG", help="The log of the demo.")] = None,
+    rules: Annotated[
+        Path | None, typer.Option(help="The rule file by which cards are raised; none are without it (demo: samples).")
+    ] = None,
 ) -> None:
     """Serve the ledger until Ctrl-C. Example: mingjian up --demo"""
     from api.serve import up as serve
 
     with speaking(as_json=False):
-        serve(data, port=port, demo=demo, demo_log=demo_log)
+        serve(data, port=port, demo=demo, demo_log=demo_log, rules=rules)
 
 
 @app.command()

@@ -141,17 +141,20 @@ def hold_release(
 @hold_app.command("list")
 def hold_list(subject: Subject, data: Data = DEFAULT_DATA, json: Json = False) -> None:
     """The holds that stand on a subject. Example: mingjian hold list case-10011"""
+    from api.questions import stand
     from ledger.door.stated import Stream
     from ledger.facts.erasure import Subject as State
     from ledger.facts.erasure import erasure_stream
 
     with speaking(as_json=json), derived(data) as (hall, _):
+        # Before the holds are read: what is stated from then on may be among them, and nothing earlier is missing.
+        as_of = stand(hall)
         meant = subject_meant(hall, subject)
         _, registry = hall.door.registry()
         stream = hall.door.stream(registry, erasure_stream(meant))
         state = stream.state if isinstance(stream, Stream) and stream.state is not None else State()
         holds = [{"id": id_.hex(), "ground": ground} for id_, ground in state.holds.items()]
-        answer({"subject": meant, "n": len(holds), "holds": holds}, as_json=json)
+        answer({"subject": meant, "n": len(holds), "holds": holds, "as_of": as_of}, as_json=json)
 
 
 @erasure_app.command()

@@ -22,7 +22,8 @@ def metrics_throughput(source: Source, data: Data = DEFAULT_DATA, json: Json = F
     from projections import imported
 
     with speaking(as_json=json), derived(data) as (hall, connection):
-        answer(imported.throughput(connection, source).as_json() | {"as_of": stand(hall)}, as_json=json)
+        found = imported.throughput(connection, source)
+        answer({"n": found.cases} | found.as_json() | {"as_of": stand(hall)}, as_json=json)
 
 
 @metrics_app.command("deadlines")
@@ -40,7 +41,8 @@ def metrics_deadlines(
 
     with speaking(as_json=json), derived(data) as (hall, connection):
         found = imported.deadlines(connection, source, start_attr, deadline_attr, end_attr)
-        answer(found.as_json() | {"as_of": stand(hall)}, as_json=json)
+        n = found.closed + found.open
+        answer({"n": n} | found.as_json() | {"as_of": stand(hall)}, as_json=json)
 
 
 @metrics_app.command("as-of")
@@ -59,7 +61,8 @@ def metrics_as_of(
         moment = read_instant(event_time)
         if moment is None:
             raise Malformed(f"{event_time!r} is no time", code="instant", mend="write it like 2011-06-01T00:00:00Z")
-        answer(imported.as_of(connection, source, moment.us).as_json() | {"as_of": stand(hall)}, as_json=json)
+        found = imported.as_of(connection, source, moment.us)
+        answer({"n": found.started} | found.as_json() | {"as_of": stand(hall)}, as_json=json)
 
 
 @cards_app.command("backtest")
@@ -86,7 +89,8 @@ def cards_backtest(
             )
         pack = threshold_rules(yellow=yellow, red=red) if rules is None else read_card_rules(rules.read_bytes())
         found = imported.backtest(connection, source, pack)
-        answer(found.as_json() | {"calendar_time": calendar_time, "as_of": stand(hall)}, as_json=json)
+        judged = {"n": found.green + found.yellow + found.red}
+        answer(judged | found.as_json() | {"calendar_time": calendar_time, "as_of": stand(hall)}, as_json=json)
 
 
 @cards_app.command("list")
@@ -100,15 +104,14 @@ def cards_list(
     json: Json = False,
 ) -> None:
     """The cards raised, the newest first. Example: mingjian cards list --unit env --stage raised"""
-    from api.questions import position_of, stand
+    from api.questions import asked_position, stand
     from projections.cards import card_list
 
     with speaking(as_json=json), derived(data) as (hall, connection):
-        position = None if as_of is None else position_of(hall, as_of)
+        position, as_of_then = asked_position(hall, as_of).within(stand(hall))
         found = card_list(connection, position=position, case=case, unit=unit, stage=stage, limit=limit)
-        then = stand(hall) if position is None else {"position": position}
         answer(
-            found | {"as_of": then},
+            found | {"as_of": as_of_then},
             as_json=json,
             columns={"cards": "case rule colour unit clock due fired raised stage proposed"},
         )

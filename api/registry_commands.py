@@ -264,11 +264,13 @@ def registry_confirm(
 @registry_app.command("waiting")
 def registry_waiting(data: Data = DEFAULT_DATA, json: Json = False) -> None:
     """The proposals that nobody has confirmed. Example: mingjian registry waiting"""
-    from ledger.door.hall import open_ledger
+    from api.questions import stand
     from ledger.registry import changes
     from ledger.statement import instant_text
 
-    with speaking(as_json=json), open_ledger(data) as hall:
+    with speaking(as_json=json), derived(data) as (hall, _):
+        # Before the proposals are read: what is stated from then on may be among them, and nothing earlier is missing.
+        as_of = stand(hall)
         _, registry = hall.door.registry()
         found = [
             {
@@ -281,7 +283,7 @@ def registry_waiting(data: Data = DEFAULT_DATA, json: Json = False) -> None:
             }
             for each in changes.waiting(registry)
         ]
-        answer({"n": len(found), "proposals": found}, as_json=json)
+        answer({"n": len(found), "proposals": found, "as_of": as_of}, as_json=json)
 
 
 @registry_app.command("list")

@@ -1,4 +1,7 @@
-"""``mingjian up``: sequencer, projector and HTTP server over one ledger in one process, until Ctrl-C.
+"""``mingjian up``: sequencer, projector, system clock and HTTP server over one ledger in one process, until Ctrl-C.
+
+Cards are raised by the rules that were named, and by no others: the shipped samples are nobody's rules, and serve the
+demo alone. Deemed acceptance and lapses are the law's and need none.
 
 Each part lives on by itself: one that dies of a database that restarts tries again, and what it did not do is done
 by the ordinary path when it comes back.
@@ -31,9 +34,10 @@ from ledger.door.heads import state_due_heads
 from ledger.errors import MingjianError, Refused
 from ledger.exchange.generate import generate_xes
 from ledger.exchange.importer import import_xes
+from ledger.facts.card_rules import Pack, read_pack
 from ledger.facts.clocks import SHANGHAI
 from ledger.store.sequencer import now_us
-from oversight.clock import run_clock
+from oversight.clock import run_clock, sample
 from projections.runner import Projector
 
 HEARTBEAT_S: Final = 600.0
@@ -48,8 +52,12 @@ _QUIET_HOUR: Final = 3
 log = structlog.get_logger("up")
 
 
-def up(data: Path, *, port: int, demo: bool, demo_log: Path | None) -> None:
-    """Serve ``data`` on 127.0.0.1:``port``; with ``demo`` import a log when it is new, beside witnesses of its own."""
+def up(data: Path, *, port: int, demo: bool, demo_log: Path | None, rules: Path | None = None) -> None:
+    """Serve ``data`` on 127.0.0.1:``port``; with ``demo`` import a log when it is new, beside witnesses of its own.
+
+    ``rules``: the file of the pack by which cards are raised. Without it there are none; in a demo, the sample's.
+    """
+    pack = read_pack(rules.read_bytes()) if rules is not None else sample() if demo else None
     _check_port(port)
     if not (data / "keys").exists():
         print(f"opening a new ledger in {data} …", file=sys.stderr)
@@ -62,7 +70,7 @@ def up(data: Path, *, port: int, demo: bool, demo_log: Path | None) -> None:
         if demo:
             register(hall, watching)
             _import_demo(hall, demo_log)
-        stack.enter_context(_kept_up(hall))
+        stack.enter_context(_kept_up(hall, pack))
         stack.enter_context(hall.sweeping())
         sessions = Sessions(data)
         sessions.served_at(f"http://127.0.0.1:{port}")
@@ -86,13 +94,13 @@ def _check_port(port: int) -> None:
 
 
 @contextmanager
-def _kept_up(hall: Hall) -> Iterator[None]:
+def _kept_up(hall: Hall, pack: Pack | None) -> Iterator[None]:
     """While this lasts, the projections follow the log, clocks run out on time, and case heads are stated when due."""
     stop = threading.Event()
     projector = Projector(hall.database)
     work: dict[str, tuple[Callable[[], object], float]] = {
         "projections": (lambda: projector.catch_up(stop=stop), _POLL_S),
-        "clock": (lambda: run_clock(hall, stop), _PAUSE_S),
+        "clock": (lambda: run_clock(hall, stop, pack=pack), _PAUSE_S),
         "heads": (lambda: state_due_heads(hall, quiet=_is_quiet()), _HEADS_S),
     }
     threads = [

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NewType
 
 from cryptography.hazmat.primitives import serialization
@@ -34,7 +35,7 @@ PUBLIC_KEY_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
 
 _FIELD_PRIME: Final = 2**255 - 19
-_GROUP_ORDER: Final = 2**252 + 27742317777372353535851937790883648493
+_GROUP_ORDER: Final = (2**252 + 27742317777372353535851937790883648493).to_bytes(32, "big")
 _COSE_KEY_PREFIX: Final = bytes.fromhex("a301012006215820")
 
 # The y coordinates of the eight points of small order; a signature whose R is one of them says nothing.
@@ -49,6 +50,12 @@ _SMALL_ORDER_Y: Final = frozenset(
         _FIELD_PRIME - 55188659117513257062467267217118295137698188065244968500265048394206261417927,
     }
 )
+# No canonical point, or one of small order; the top bit is the sign of x, and either may stand there.
+_REFUSED_R: Final = frozenset(
+    (y | sign << 255).to_bytes(32, "little")
+    for y in _SMALL_ORDER_Y | set(range(_FIELD_PRIME, 1 << 255))
+    for sign in (0, 1)
+)
 
 
 def thumbprint(public_key: bytes) -> Thumbprint:
@@ -56,6 +63,7 @@ def thumbprint(public_key: bytes) -> Thumbprint:
     return Thumbprint(hashlib.sha256(_COSE_KEY_PREFIX + public_key).digest())
 
 
+@lru_cache(maxsize=4096)  # a log has few keys; what is refused is not kept
 def check_public_key(public_key: bytes) -> None:
     """Refuse (Malformed) a key that is not one canonical point of the prime-order group."""
     if len(public_key) != PUBLIC_KEY_BYTES:
@@ -71,10 +79,8 @@ def check_public_key(public_key: bytes) -> None:
 
 def check_signature(public_key: bytes, message: bytes, signature: bytes) -> bool:
     """Whether ``signature`` (R | S, 64 bytes) over ``message`` is good under every reading of RFC 8032."""
-    if len(signature) != SIGNATURE_BYTES or int.from_bytes(signature[32:], "little") >= _GROUP_ORDER:
-        return False
-    r_y = int.from_bytes(signature[:32], "little") & ((1 << 255) - 1)
-    if r_y >= _FIELD_PRIME or r_y in _SMALL_ORDER_Y:
+    # S read backwards compares as the number that it is.
+    if len(signature) != SIGNATURE_BYTES or signature[:31:-1] >= _GROUP_ORDER or signature[:32] in _REFUSED_R:
         return False
     try:
         crypto_sign_open(signature + message, public_key)

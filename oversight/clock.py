@@ -64,7 +64,7 @@ from ledger.facts.types import TYPES, verb_of
 from ledger.statement import StatementId, instant_text, open_statement
 from ledger.store.database import Connection
 from ledger.store.sequencer import now_us
-from projections.chunk import named
+from projections import cards, cases, clocks
 from projections.runner import Projector, read_position, swap_lock
 
 SAMPLES: Final = Path(__file__).parent / "packs"
@@ -73,6 +73,7 @@ _POLL_S: Final = 1.0
 _PAUSE_S: Final = 10.0
 _HINT: Final = "clock.json"
 _DAY: Final = timedelta(days=1)
+_NO_RULES: Final = Pack("none", (0, 0), (), hashlib.sha256(b"").hexdigest())
 log = structlog.get_logger()
 
 
@@ -82,7 +83,7 @@ def sample(name: str = "ninety") -> Pack:
 
 
 def run_clock(hall: Hall, stop: threading.Event, *, pack: Pack | None = None) -> None:
-    """Tick until ``stop``. ``pack``: the rules in force; the shipped sample unless given."""
+    """Tick until ``stop``. ``pack``: the rules of cards in force; without it no card is raised."""
     clock = SystemClock(hall, pack=pack)
     while not stop.is_set():
         try:
@@ -127,10 +128,10 @@ class SystemClock:
     """The system clock of one ledger. ``now``: what time it is (µs)."""
 
     def __init__(self, hall: Hall, *, pack: Pack | None = None, now: Callable[[], int] = now_us) -> None:
-        """``pack``: the rules in force; the shipped sample unless given."""
+        """``pack``: the rules of cards in force; without it there are only deemed acceptances and lapses."""
         self._hall = hall
         self._now = now
-        self._pack = pack or sample()
+        self._pack = pack or _NO_RULES
         self._projector = Projector(hall.database)
         self._desk = Desk(
             door=hall.door, actor=CLOCK_ACTOR, key=hall.keyring.own("clock"), role="system_clock", clock=now
@@ -176,11 +177,11 @@ class SystemClock:
         with self._hall.database.use("reader") as connection, connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             swap_lock(connection)
-            rows = connection.execute("SELECT stream FROM projections.approvals ORDER BY stream").fetchall()
-            for low in range(0, len(rows), _CASES):
-                for case in self._load(connection, [stream for (stream,) in rows[low : low + _CASES]]):
-                    clocks = case_clocks(self._rules_of(case, registry), case.acts, as_of_us=now, calendar=calendar)
-                    found = firings(self._pack, clocks, calendar=calendar.as_known(day_at(now)), validity=False)
+            streams = cases.streams(connection)
+            for low in range(0, len(streams), _CASES):
+                for case in self._load(connection, streams[low : low + _CASES]):
+                    reckoned = case_clocks(self._rules_of(case, registry), case.acts, as_of_us=now, calendar=calendar)
+                    found = firings(self._pack, reckoned, calendar=calendar.as_known(day_at(now)), validity=False)
                     wishes = [
                         self._card(case, firing.rule, _run_key(firing.run), _us(firing.at), firing.run)
                         for firing in passed(found, case.known, now)
@@ -212,18 +213,10 @@ class SystemClock:
         since, found = self._position, self._again
         if since is None:
             since = self._hint()
-            rows = connection.execute(
-                "SELECT DISTINCT stream FROM projections.clock_runs WHERE to_index IS NULL AND stopped_us IS NULL"
-            )
-            found |= {stream for (stream,) in rows}
+            found |= clocks.running(connection)
         while self._waiting and self._waiting[0][0] <= now:
             found.add(heapq.heappop(self._waiting)[1])
-        rows = connection.execute(
-            "SELECT stream FROM projections.clock_runs WHERE from_index >= %(since)s"
-            " UNION SELECT stream FROM projections.approval_acts WHERE leaf_index >= %(since)s",
-            {"since": since},
-        )
-        return found | {stream for (stream,) in rows}
+        return found | clocks.changed_since(connection, since)
 
     def _hint(self) -> int:
         try:
@@ -232,59 +225,35 @@ class SystemClock:
             return 0
 
     def _load(self, connection: Connection, streams: Sequence[str]) -> Iterator[_Case]:
-        values = (list(streams),)
-        cases = {
-            row[0]: _Case(*row)
-            for row in connection.execute(
-                "SELECT stream, item_version, unit FROM projections.approvals WHERE stream = ANY(%s)", values
-            )
-        }
-        for stream, leaf, seq, type_, data, at_us, recorded_us in connection.execute(
-            "SELECT stream, leaf_index, seq, type, data::text, at_us, recorded_us FROM projections.approval_acts"
-            " WHERE stream = ANY(%s) ORDER BY stream, leaf_index",
-            values,
-        ):
-            act = TimedAct(seq=seq, type=type_, data=orjson.loads(data), claimed_us=at_us, recorded_us=recorded_us)
-            cases[stream].acts.append(act)
-            cases[stream].leaves[seq] = leaf
-        self._load_known(connection, cases)
-        names = "stream case rule colour version clock branch step run fired_us raised_us stage proposed"
-        cards = connection.execute(
-            "SELECT c.stream, case_stream, rule, colour, version, clock, branch, step, run, fired_us, raised_us, stage,"
-            " proposed FROM projections.cards c JOIN projections.card_states s ON s.stream = c.stream"
-            " AND s.to_index IS NULL WHERE case_stream = ANY(%s)",
-            values,
-        )
-        for card in named(cards, names):
-            cases[card["case"]].cards.append(card)
-        return iter(cases.values())
+        found = {row[0]: _Case(*row) for row in cases.rules_of(connection, streams)}
+        for stream, leaf, act in cases.timed_acts(connection, streams):
+            found[stream].acts.append(act)
+            found[stream].leaves[act.seq] = leaf
+        self._load_known(connection, found)
+        for card in cards.cards_of(connection, streams):
+            found[card["case"]].cards.append(card)
+        return iter(found.values())
 
-    def _load_known(self, connection: Connection, cases: dict[str, _Case]) -> None:
+    def _load_known(self, connection: Connection, found: dict[str, _Case]) -> None:
         """Since when each run is known as it stands: the leaf from which its start, limit and due are what they are."""
-        rows = connection.execute(
-            "SELECT stream, clock, branch, step, number, from_index, started_us, limit_units, due_us"
-            " FROM projections.clock_runs WHERE stream = ANY(%s)"
-            " ORDER BY stream, clock, branch, step, number, from_index",
-            (list(cases),),
-        ).fetchall()
         since: dict[tuple[Any, ...], tuple[int, tuple[Any, ...]]] = {}
-        for stream, clock, branch, step, number, leaf, *values in rows:
+        for stream, clock, branch, step, number, leaf, *values in clocks.run_versions(connection, list(found)):
             key = (stream, clock, branch or None, step or None, number)
             if key not in since or since[key][1] != tuple(values):
                 since[key] = leaf, tuple(values)
         recorded = self._hall.reader.recorded_us(sorted({leaf for leaf, _ in since.values()}))
         for (stream, *run), (leaf, _) in since.items():
-            cases[stream].known[tuple(run)] = recorded[leaf]
+            found[stream].known[tuple(run)] = recorded[leaf]
 
     def _of_case(
         self, connection: Connection, case: _Case, registry: Registry, calendar: Calendar, now: int
     ) -> Iterator[_Wish]:
         rules, view = self._rules_of(case, registry), calendar.as_known(day_at(now))
-        clocks = case_clocks(rules, case.acts, as_of_us=now, calendar=calendar)
-        yield from self._deemed(case, clocks, now)
-        found = firings(self._pack, clocks, calendar=view)
+        reckoned = case_clocks(rules, case.acts, as_of_us=now, calendar=calendar)
+        yield from self._deemed(case, reckoned, now)
+        found = firings(self._pack, reckoned, calendar=view)
         coming = [_us(firing.at) for firing in found]
-        coming += [deemed_at(run) for run in clocks.runs if run.clock == "gap_notice" and run.due.known]
+        coming += [deemed_at(run) for run in reckoned.runs if run.clock == "gap_notice" and run.due.known]
         ahead = [moment for moment in coming if moment > now]
         if ahead:
             heapq.heappush(self._waiting, (min(ahead), case.stream))
@@ -293,7 +262,7 @@ class SystemClock:
             wish = self._card(case, firing.rule, _run_key(firing.run), _us(firing.at), firing.run)
             if wish.stream not in raised:
                 yield wish
-        for wish in (*self._patterns(case), *self._streaks(connection, case, clocks)):
+        for wish in (*self._patterns(case), *self._streaks(connection, case, reckoned)):
             if wish.stream not in raised:
                 yield wish
         yield from self._revocations(case, rules, calendar, now)
@@ -304,9 +273,9 @@ class SystemClock:
             self._rules[case.version] = parse_item(version.data)
         return self._rules[case.version]
 
-    def _deemed(self, case: _Case, clocks: CaseClocks, now: int) -> Iterator[_Wish]:
+    def _deemed(self, case: _Case, reckoned: CaseClocks, now: int) -> Iterator[_Wish]:
         """Nobody told gaps within the notice: accepted since its receipt."""
-        for run in clocks.runs:
+        for run in reckoned.runs:
             if run.clock != "gap_notice" or run.stopped is not None or run.due.at is None:
                 continue
             if deemed_at(run) <= now:
@@ -315,16 +284,8 @@ class SystemClock:
 
     def _lapses(self, connection: Connection, now: int) -> Iterator[_Wish]:
         """Gaps that were not filled by their day."""
-        rows = connection.execute(
-            "SELECT stream, state ->> 'fill_by' FROM projections.approvals"
-            " WHERE stage IN ('accepted_with_gaps', 'in_review') AND state ->> 'fill_by' < %s"
-            " AND state -> 'gaps' <> '[]'::jsonb ORDER BY 2, 1",
-            (day_at(now).isoformat(),),
-        )
-        for stream, fill_by in rows:
-            yield _Wish(
-                _day_after(date.fromisoformat(fill_by)), stream, "approval.gaps_lapsed.v1", {"fill_by": fill_by}
-            )
+        for stream, last in cases.gaps_to_lapse(connection, day=day_at(now)):
+            yield _Wish(_day_after(last), stream, "approval.gaps_lapsed.v1", {"fill_by": last.isoformat()})
 
     def _card(self, case: _Case, rule: Rule, run: tuple[Any, ...], fired_us: int, of: ClockRun | None = None) -> _Wish:
         clock, branch, step, number = run
@@ -361,21 +322,16 @@ class SystemClock:
                 if lacks:
                     yield self._card(case, rule, (None, None, None, act.seq), act.known_us)
 
-    def _streaks(self, connection: Connection, case: _Case, clocks: CaseClocks) -> Iterator[_Wish]:
+    def _streaks(self, connection: Connection, case: _Case, reckoned: CaseClocks) -> Iterator[_Wish]:
         """The unit's last promise cases to stop each had that card."""
-        stopped = clocks.latest("promise")
+        stopped = reckoned.latest("promise")
         for rule in self._pack.rules:
             if not isinstance(rule.when, Streak) or stopped is None or stopped.stopped is None:
                 continue
             at = _us(stopped.stopped)
-            rows = connection.execute(
-                "SELECT EXISTS (SELECT FROM projections.cards c WHERE (c.case_stream, c.clock, c.run, c.rule)"
-                " = (r.stream, 'promise', r.number, %s)) FROM projections.clock_runs r"
-                " JOIN projections.approvals a USING (stream) WHERE a.unit = %s AND r.clock = 'promise'"
-                " AND r.to_index IS NULL AND r.stopped_us <= %s ORDER BY r.stopped_us DESC, r.stream DESC LIMIT %s",
-                (rule.when.rule, case.unit, at, rule.when.cases),
-            ).fetchall()
-            if len(rows) == rule.when.cases and all(had for (had,) in rows) and rule.holds_on(day_at(at)):
+            of, many = rule.when.rule, rule.when.cases
+            had = cards.last_promises(connection, unit=case.unit, rule=of, until_us=at, limit=many)
+            if len(had) == many and all(had) and rule.holds_on(day_at(at)):
                 yield self._card(case, rule, _run_key(stopped), at, stopped)
 
     def _revocations(self, case: _Case, rules: ItemRules, calendar: Calendar, now: int) -> Iterator[_Wish]:
@@ -459,9 +415,9 @@ def recomputed(
         for act in acts
         if act.known_us <= raised_us or act.seq in confirmed or verb_of(act.type) == "late_entry_confirmed"
     ]
-    clocks = case_clocks(rules, then, as_of_us=now, calendar=calendar)
+    reckoned = case_clocks(rules, then, as_of_us=now, calendar=calendar)
     assert isinstance(rule.when, Share | BeforeDue | PastDue)
-    for found in clocks.runs:
+    for found in reckoned.runs:
         if _run_key(found) == run:
             if found.due.awaits is Awaits.PAUSE_END:
                 return raised_us  # a pause that is open at most delays what comes after it

@@ -26,14 +26,6 @@ from ledger.store.database import Connection
 from oversight.clock import SystemClock
 from projections import imported
 
-_TERMS = (
-    "SELECT c.stream, s.us, d.us, e.us FROM projections.imported_cases c"
-    " JOIN projections.imported_dates s ON (s.source, s.name, s.case_index) = (c.source, %(start)s, c.case_index)"
-    " JOIN projections.imported_dates d ON (d.source, d.name, d.case_index) = (c.source, %(due)s, c.case_index)"
-    " JOIN projections.imported_dates e ON (e.source, e.name, e.case_index) = (c.source, %(end)s, c.case_index)"
-    " WHERE c.source = %(source)s AND d.us > s.us ORDER BY c.case_index"
-)
-
 
 def on_live(clock: SystemClock) -> dict[str, Any]:
     """``{"appear", "vanish", "left_out"}`` of the clock's pack over all live cases."""
@@ -52,11 +44,9 @@ def on_live(clock: SystemClock) -> dict[str, Any]:
 
 def on_source(connection: Connection, source: str, pack: Pack) -> dict[str, Any]:
     """The same over an imported source, whose cases are named by their streams."""
-    imported.totals(connection, source)
     thresholds, left_out = _thresholds(pack)
     appear = []
-    values = {"source": source, "start": imported.START, "due": imported.DEADLINE, "end": imported.END}
-    for stream, start, deadline, end in connection.execute(_TERMS.encode(), values):
+    for stream, start, deadline, end in imported.measured(connection, source):
         used, allowed = end - start, deadline - start
         passed = [
             (rule.colour.rank, share, past, rule)

@@ -6,6 +6,7 @@ rule was due, which lies earlier after an outage.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from ledger.facts.cards import FOLD, Card
@@ -134,3 +135,31 @@ def card_list(
     )
     found = [{"case": card.pop("case_stream")} | card for card in named(rows, columns)]
     return {"n": count[0], "cards": found}
+
+
+def cards_of(connection: Connection, cases: Sequence[str]) -> list[dict[str, Any]]:
+    """The cards on those cases (their streams) as they stand, revoked ones too.
+
+    ``{"stream", "case", "rule", "colour", "version", "clock", "branch", "step", "run", "fired_us", "raised_us",
+    "stage", "proposed"}``; clock, branch and step are None where the card has none.
+    """
+    names = "stream case rule colour version clock branch step run fired_us raised_us stage proposed"
+    rows = connection.execute(
+        "SELECT c.stream, case_stream, rule, colour, version, clock, branch, step, run, fired_us, raised_us, stage,"
+        " proposed FROM projections.cards c JOIN projections.card_states s ON s.stream = c.stream"
+        " AND s.to_index IS NULL WHERE case_stream = ANY(%s)",
+        (list(cases),),
+    )
+    return named(rows, names)
+
+
+def last_promises(connection: Connection, *, unit: str, rule: str, until_us: int, limit: int) -> list[bool]:
+    """Of the unit's promise runs that stopped by ``until_us``, the last first, whether each had a card of ``rule``."""
+    rows = connection.execute(
+        "SELECT EXISTS (SELECT FROM projections.cards c WHERE (c.case_stream, c.clock, c.run, c.rule)"
+        " = (r.stream, 'promise', r.number, %s)) FROM projections.clock_runs r"
+        " JOIN projections.approvals a USING (stream) WHERE a.unit = %s AND r.clock = 'promise'"
+        " AND r.to_index IS NULL AND r.stopped_us <= %s ORDER BY r.stopped_us DESC, r.stream DESC LIMIT %s",
+        (rule, unit, until_us, limit),
+    )
+    return [had for (had,) in rows]

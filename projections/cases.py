@@ -9,8 +9,9 @@ branch of a parallel review is open.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final
 
 import orjson
@@ -18,7 +19,7 @@ from psycopg import sql
 
 from ledger.errors import NotFound
 from ledger.facts.approval import FOLD, Approval, Branch, Stage
-from ledger.facts.case_clocks import ItemRules, parse_item
+from ledger.facts.case_clocks import ItemRules, TimedAct, parse_item
 from ledger.facts.registry import Registry
 from ledger.statement import StatementId
 from ledger.store.database import Connection
@@ -336,3 +337,38 @@ def case_of(connection: Connection, stream: str) -> dict[str, Any]:
         " first_index last_index acts state"
     )
     return named([row], names)[0]
+
+
+def streams(connection: Connection) -> list[str]:
+    """The streams of all cases, closed ones too, in order."""
+    return [stream for (stream,) in connection.execute("SELECT stream FROM projections.approvals ORDER BY stream")]
+
+
+def rules_of(connection: Connection, streams: Sequence[str]) -> list[tuple[str, str, str]]:
+    """``(stream, item_version, unit)`` of those cases: the statement (hex) whose rules each has, the item's unit."""
+    return connection.execute(
+        "SELECT stream, item_version, unit FROM projections.approvals WHERE stream = ANY(%s)", (list(streams),)
+    ).fetchall()
+
+
+def timed_acts(connection: Connection, streams: Sequence[str]) -> Iterator[tuple[str, int, TimedAct]]:
+    """``(stream, leaf index, act)`` of every act on those cases, by stream and then in the order of the log."""
+    rows = connection.execute(
+        "SELECT stream, leaf_index, seq, type, data::text, at_us, recorded_us FROM projections.approval_acts"
+        " WHERE stream = ANY(%s) ORDER BY stream, leaf_index",
+        (list(streams),),
+    )
+    for stream, leaf, seq, type_, data, at_us, recorded_us in rows:
+        act = TimedAct(seq=seq, type=type_, data=orjson.loads(data), claimed_us=at_us, recorded_us=recorded_us)
+        yield stream, leaf, act
+
+
+def gaps_to_lapse(connection: Connection, *, day: date) -> list[tuple[str, date]]:
+    """``(stream, fill_by)`` of the cases with gaps whose last local day to fill them is before ``day``, by that day."""
+    rows = connection.execute(
+        "SELECT stream, state ->> 'fill_by' FROM projections.approvals"
+        " WHERE stage IN ('accepted_with_gaps', 'in_review') AND state ->> 'fill_by' < %s"
+        " AND state -> 'gaps' <> '[]'::jsonb ORDER BY 2, 1",
+        (day.isoformat(),),
+    )
+    return [(stream, date.fromisoformat(fill_by)) for stream, fill_by in rows]

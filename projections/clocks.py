@@ -10,7 +10,7 @@ enters the log makes the open runs anew; one that the log knew before it was in 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -249,3 +249,35 @@ def due_list(
         values,
     )
     return {"n": count[0], "runs": named(rows, columns)}
+
+
+def running(connection: Connection) -> set[str]:
+    """The streams of the cases of which a clock runs, paused ones too."""
+    rows = connection.execute(
+        "SELECT DISTINCT stream FROM projections.clock_runs WHERE to_index IS NULL AND stopped_us IS NULL"
+    )
+    return {stream for (stream,) in rows}
+
+
+def changed_since(connection: Connection, position: int) -> set[str]:
+    """The streams of the cases that have an act, or a run that is another, from leaf ``position`` on."""
+    rows = connection.execute(
+        "SELECT stream FROM projections.clock_runs WHERE from_index >= %(since)s"
+        " UNION SELECT stream FROM projections.approval_acts WHERE leaf_index >= %(since)s",
+        {"since": position},
+    )
+    return {stream for (stream,) in rows}
+
+
+def run_versions(connection: Connection, streams: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Every version of those cases' runs, former ones too; of each run in the order in which they came.
+
+    ``(stream, clock, branch, step, number, from_index, started_us, limit_units, due_us)``: branch and step are ``""``
+    where there is none, the limit is in the run's own units, ``due_us`` is None where it is not known yet.
+    """
+    return connection.execute(
+        "SELECT stream, clock, branch, step, number, from_index, started_us, limit_units, due_us"
+        " FROM projections.clock_runs WHERE stream = ANY(%s)"
+        " ORDER BY stream, clock, branch, step, number, from_index",
+        (list(streams),),
+    ).fetchall()

@@ -380,6 +380,22 @@ def as_of(connection: Connection, source: str, at_us: int) -> AsOf:
     return found
 
 
+def measured(connection: Connection, source: str) -> Iterator[tuple[str, int, int, int]]:
+    """``(stream, start, deadline, end)`` (claimed, µs) of the closed cases whose deadline is after their start.
+
+    In the order of the log; NotFound when there is no such source.
+    """
+    query = (
+        "SELECT c.stream, s.us, d.us, e.us FROM projections.imported_cases c"
+        " JOIN projections.imported_dates s ON (s.source, s.name, s.case_index) = (c.source, %(start)s, c.case_index)"
+        " JOIN projections.imported_dates d ON (d.source, d.name, d.case_index) = (c.source, %(due)s, c.case_index)"
+        " JOIN projections.imported_dates e ON (e.source, e.name, e.case_index) = (c.source, %(end)s, c.case_index)"
+        " WHERE c.source = %(source)s AND d.us > s.us ORDER BY c.case_index"
+    )
+    _check_found(connection, source, _count_cases(connection, source))
+    return iter(connection.execute(query, {"source": source, "start": START, "due": DEADLINE, "end": END}))
+
+
 @contextmanager
 def _terms(connection: Connection, source: str, start: str, deadline: str, end: str) -> Iterator[Iterator[Term]]:
     query = sql.SQL(
@@ -533,6 +549,6 @@ def _no_source(connection: Connection, source: str) -> NotFound:
     return NotFound(
         f"nothing was imported under the name {source}",
         code="no-source",
-        mend=f"imported sources: {known}" if known else "mingjian import xes FILE --source NAME",
+        mend=f"imported sources: {known}" if known else "mingjian import xes|csv FILE --source NAME",
         source=source,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-import orjson
+import json
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -119,7 +119,7 @@ def routes(hall: Hall, access: Access) -> APIRouter:
         if rules.pack is None:
             pack = threshold_rules(yellow=rules.yellow, red=rules.red)
         else:
-            pack = read_card_rules(orjson.dumps(rules.pack))
+            pack = read_card_rules(json.dumps(rules.pack).encode())  # orjson would not write numbers of any size
         with snapshot(hall) as (connection, as_of):
             found = imported.backtest(connection, source, pack)
         return {"n": found.green + found.yellow + found.red, **found.as_json(), "as_of": as_of}

@@ -163,7 +163,7 @@ class Walk:
             raise NotFound(
                 f"nothing was imported under the name {self._source}",
                 code="no-source",
-                mend="mingjian import xes FILE --source NAME",
+                mend="mingjian import xes|csv FILE --source NAME",
             )
         return count
 

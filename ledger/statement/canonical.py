@@ -7,46 +7,48 @@ parsing is: decode, look at every value, encode again, compare bytes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import orjson
 
 from ledger.errors import Malformed
 
-MAX_INTEGER: Final = 2**53 - 1
 MAX_DEPTH: Final = 16
+_OPTIONS: Final = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
+_PLAIN: Final = frozenset({str, int, bool, type(None)})
+_NESTING: Final = frozenset({dict, list, tuple})
 
 
-def _look(value: Any, depth: int) -> None:
-    kind = type(value)
-    if kind is str or kind is bool or value is None:
-        return
-    if kind is int:
-        if not -MAX_INTEGER <= value <= MAX_INTEGER:
-            raise Malformed(f"the integer {value} is beyond ±(2^53 − 1)", code="json-integer")
-        return
-    if depth >= MAX_DEPTH:
-        raise Malformed(f"JSON nested deeper than {MAX_DEPTH}", code="json-depth")
-    if kind is dict:
-        for key, item in value.items():
-            if type(key) is not str or not key.isascii():
-                raise Malformed(f"the key {key!r} is not ASCII", code="json-key")
-            _look(item, depth + 1)
-        return
-    if kind is list or kind is tuple:
-        for item in value:
-            _look(item, depth + 1)
-        return
-    raise Malformed(f"a value of kind {kind.__name__} has no place in a statement", code="json-kind")
+def _look(items: Iterable[Any], depth: int) -> None:
+    """Look at values of which each stands ``depth`` deep. The range of integers is orjson's to hold."""
+    for item in items:
+        kind = type(item)
+        if kind in _PLAIN:
+            continue
+        if kind not in _NESTING:
+            raise Malformed(f"a value of kind {kind.__name__} has no place in a statement", code="json-kind")
+        if depth >= MAX_DEPTH:
+            raise Malformed(f"JSON nested deeper than {MAX_DEPTH}", code="json-depth")
+        if kind is dict:
+            try:
+                plain = "".join(item).isascii()
+            except TypeError:
+                plain = False
+            if not plain:
+                raise Malformed("an object has a key that is not an ASCII text", code="json-key")
+            item = item.values()
+        _look(item, depth + 1)
 
 
 def canonical_json(value: Any) -> bytes:
     """The canonical bytes of ``value`` (Malformed when it is outside the subset)."""
-    _look(value, 0)
+    _look((value,), 0)
     try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except orjson.JSONEncodeError as error:  # a lone surrogate
-        raise Malformed(f"not writable as JSON: {error}", code="json-text") from error
+        return orjson.dumps(value, option=_OPTIONS)
+    except orjson.JSONEncodeError as error:  # a large integer or a lone surrogate
+        code = "json-integer" if "Integer" in str(error) else "json-text"
+        raise Malformed(f"not writable as JSON: {error}", code=code) from error
 
 
 def parse_canonical_json(raw: bytes) -> Any:

@@ -36,6 +36,51 @@ def byte_string(raw: bytes) -> bytes:
     return head(2, len(raw)) + raw
 
 
+def head_at(raw: bytes, at: int, major: int) -> tuple[int, int]:
+    """The value or length of the item at ``at``, which is of that major type; and where its head ends."""
+    if at >= len(raw) or raw[at] >> 5 != major:
+        raise Malformed(f"unexpected byte at {at}", code="cbor")
+    low = raw[at] & 31
+    if low < 24:
+        return low, at + 1
+    if low > 27:
+        raise Malformed(f"indefinite or reserved length at {at}", code="cbor")
+    width = 1 << (low - 24)
+    end = at + 1 + width
+    if end > len(raw):
+        raise Malformed("the entry ends too early", code="cbor")
+    value = int.from_bytes(raw[at + 1 : end], "big")
+    if value < (24 if width == 1 else 1 << (4 * width)):
+        raise Malformed(f"a number is not in its shortest form at {at}", code="cbor")
+    return value, end
+
+
+def string_at(raw: bytes, at: int, major: int) -> tuple[int, int]:
+    """Where the content of the string at ``at``, of bytes (2) or text (3), begins and ends."""
+    length, begin = head_at(raw, at, major)
+    end = begin + length
+    if end > len(raw):
+        raise Malformed("the entry ends too early", code="cbor")
+    return begin, end
+
+
+def text_at(raw: bytes, at: int) -> tuple[str, int]:
+    """The text string at ``at``, and where it ends."""
+    begin, end = string_at(raw, at, 3)
+    try:
+        return raw[begin:end].decode(), end
+    except UnicodeDecodeError as error:
+        raise Malformed("a text is not UTF-8", code="cbor") from error
+
+
+def integer_at(raw: bytes, at: int) -> tuple[int, int]:
+    """The integer at ``at``, and where it ends."""
+    if raw[at : at + 1] >= b"\x20":
+        value, end = head_at(raw, at, 1)
+        return -1 - value, end
+    return head_at(raw, at, 0)
+
+
 class Reader:
     """Reads items one after the other, from ``at``; Malformed for any other spelling or kind than the one asked for."""
 
@@ -47,20 +92,7 @@ class Reader:
 
     def head(self, major: int) -> int:
         """The value or length of the next item, which is of that major type."""
-        raw, at = self.raw, self.at
-        if at >= len(raw) or raw[at] >> 5 != major:
-            raise Malformed(f"unexpected byte at {at}", code="cbor")
-        low = raw[at] & 31
-        if low < 24:
-            self.at = at + 1
-            return low
-        if low > 27:
-            raise Malformed(f"indefinite or reserved length at {at}", code="cbor")
-        width = 1 << (low - 24)
-        value = int.from_bytes(self.take_at(at + 1, width), "big")
-        if value < (24 if width == 1 else 1 << (4 * width)):
-            raise Malformed(f"a number is not in its shortest form at {at}", code="cbor")
-        self.at = at + 1 + width
+        value, self.at = head_at(self.raw, self.at, major)
         return value
 
     def take_at(self, at: int, length: int) -> bytes:
@@ -71,23 +103,18 @@ class Reader:
 
     def string(self, major: int) -> bytes:
         """The bytes of the next string, of bytes (2) or text (3)."""
-        length = self.head(major)
-        piece = self.take_at(self.at, length)
-        self.at += length
-        return piece
+        begin, self.at = string_at(self.raw, self.at, major)
+        return self.raw[begin : self.at]
 
     def text(self) -> str:
         """The next text string."""
-        try:
-            return self.string(3).decode()
-        except UnicodeDecodeError as error:
-            raise Malformed("a text is not UTF-8", code="cbor") from error
+        value, self.at = text_at(self.raw, self.at)
+        return value
 
     def integer(self) -> int:
         """The next integer."""
-        if self.at < len(self.raw) and self.raw[self.at] >> 5 == 1:
-            return -1 - self.head(1)
-        return self.head(0)
+        value, self.at = integer_at(self.raw, self.at)
+        return value
 
     def expect(self, literal: bytes, what: str) -> None:
         """Go past ``literal``, which must stand here; ``what`` names it in the error."""

@@ -18,7 +18,6 @@ _INSTANT: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}T(?:[01]\d|2[0-3]):\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII
 )
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def parse_instant(text: str) -> datetime:
@@ -32,7 +31,8 @@ def parse_instant(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
         # The first and last hours of the calendar have no UTC: nothing could be reckoned from them.
-        moment.astimezone(UTC)
+        if moment.year in (1, 9999):
+            moment.astimezone(UTC)
         return moment
     except (ValueError, OverflowError) as error:
         raise Malformed(f"{text!r} is no time of any calendar: {error}", code="instant") from error
@@ -40,7 +40,8 @@ def parse_instant(text: str) -> datetime:
 
 def instant_us(text: str) -> int:
     """Microseconds since 1970-01-01T00:00:00Z of an RFC 3339 text."""
-    return (parse_instant(text) - _EPOCH) // _MICROSECOND
+    since = parse_instant(text) - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def instant_text(us: int) -> str:

@@ -25,11 +25,10 @@ _TYPE: Final = re.compile(rf"{_NAME}(?:\.{_NAME})+\.v[1-9][0-9]{{0,3}}", re.ASCI
 _STREAM: Final = re.compile(rf"{_NAME}(?:/[A-Za-z0-9][A-Za-z0-9._:@-]{{0,127}}){{0,4}}", re.ASCII)
 _REQUEST: Final = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
 _CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/-]{0,127}", re.ASCII)
-_HEX32: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _DIGEST: Final = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 _MAX_CAUSES: Final = 64
 _REQUIRED: Final = frozenset({"type", "seq", "seen", "at", "role", "request", "data"})
-_OPTIONAL: Final = frozenset({"prev", "unit", "window", "causes", "_sd"})
+_KNOWN: Final = _REQUIRED | {"prev", "unit", "window", "causes", "_sd"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +74,9 @@ def statement_id(entry: bytes) -> StatementId:
 
 
 _ALG_AND_TYPE: Final = b"\x01\x27\x03" + cbor.text(CONTENT_TYPE) + b"\x04\x58\x20"
+_HEADER_TO_KID: Final = b"\xa5" + _ALG_AND_TYPE
+_CLAIMS_OF_3: Final = b"\x0f\xa3\x01"
+_CLAIMS_OF_4: Final = b"\x0f\xa4\x01"
 _TYP_TAIL: Final = b"\x10" + cbor.text(TYP)
 _SIGNATURE1: Final = b"\x84" + cbor.text("Signature1")
 
@@ -82,7 +84,7 @@ _SIGNATURE1: Final = b"\x84" + cbor.text("Signature1")
 def _protected(kid: bytes, actor: str, stream: str, audience: str | None, iat: int) -> bytes:
     claims = b"\x01" + cbor.text(actor) + b"\x02" + cbor.text(stream)
     claims = b"\xa4" + claims + b"\x03" + cbor.text(audience) if audience is not None else b"\xa3" + claims
-    return b"\xa5" + _ALG_AND_TYPE + kid + b"\x0f" + claims + b"\x06" + cbor.integer(iat) + _TYP_TAIL
+    return _HEADER_TO_KID + kid + b"\x0f" + claims + b"\x06" + cbor.integer(iat) + _TYP_TAIL
 
 
 # ------------------------------------------------------------------------------------------- sign and open
@@ -142,30 +144,36 @@ def sign_statement(draft: Draft, key: SigningKey) -> bytes:
     return entry
 
 
-def _split(entry: bytes) -> tuple[bytes, bytes, bytes]:
+def _profile(what: str) -> Malformed:
+    return Malformed(f"the {what} is not what the profile fixes", code="profile")
+
+
+def _cut(entry: bytes) -> tuple[int, int, int, int]:
+    """Where the protected header begins and ends, and where the payload does. The rest of the form is fixed."""
     if len(entry) > MAX_ENTRY_BYTES:
         raise Malformed(f"an entry has at most {MAX_ENTRY_BYTES} bytes", code="entry-size")
-    reader = cbor.Reader(entry)
-    reader.expect(b"\xd2\x84", "COSE_Sign1 tag")
-    protected = reader.string(2)
-    reader.expect(b"\xa0", "empty unprotected header")
-    payload = reader.string(2)
-    if len(payload) > MAX_PAYLOAD_BYTES:
+    if entry[:2] != b"\xd2\x84":
+        raise _profile("COSE_Sign1 tag")
+    begin, end = cbor.string_at(entry, 2, 2)
+    if entry[end : end + 1] != b"\xa0":
+        raise _profile("empty unprotected header")
+    payload_begin, payload_end = cbor.string_at(entry, end + 1, 2)
+    if payload_end - payload_begin > MAX_PAYLOAD_BYTES:
         raise Malformed(f"a payload has at most {MAX_PAYLOAD_BYTES} bytes", code="entry-size")
-    signature = reader.string(2)
-    if len(signature) != SIGNATURE_BYTES:
+    signature_begin, signature_end = cbor.string_at(entry, payload_end, 2)
+    if signature_end - signature_begin != SIGNATURE_BYTES:
         raise Malformed("a signature has 64 bytes", code="signature-length")
-    if reader.at != len(entry):
+    if signature_end != len(entry):
         raise Malformed("bytes after the end of the entry", code="trailing")
-    return protected, payload, signature
+    return begin, end, payload_begin, payload_end
 
 
 def check_statement_signature(entry: bytes, public_key: bytes) -> bool:
     """Whether the entry's signature is good under ``public_key`` (raw, 32 bytes)."""
-    protected, payload, signature = _split(entry)
-    return check_signature(
-        public_key, _SIGNATURE1 + cbor.byte_string(protected) + b"\x40" + cbor.byte_string(payload), signature
-    )
+    _, end, _, payload_end = _cut(entry)
+    # Both strings stand in the entry as they stand in what is signed: lengths have one spelling.
+    signed = _SIGNATURE1 + entry[2:end] + b"\x40" + entry[end + 1 : payload_end]
+    return check_signature(public_key, signed, entry[-SIGNATURE_BYTES:])
 
 
 def _match(pattern: re.Pattern[str], value: Any, what: str) -> str:
@@ -181,41 +189,52 @@ def _count(value: Any, least: int, what: str) -> int:
 
 
 def _hash(value: Any, what: str) -> bytes:
-    return bytes.fromhex(_match(_HEX32, value, what))
+    try:
+        raw = bytes.fromhex(value)
+    except (TypeError, ValueError):
+        raw = b""
+    # Written out again because capitals and spaces are read, too.
+    if len(raw) != 32 or raw.hex() != value:
+        raise Malformed(f"the {what} {value!r:.80} is not well formed", code=f"form-{what}")
+    return raw
 
 
 def open_statement(entry: bytes) -> Statement:
     """The statement in ``entry``, or Malformed with the reason. The signature is not looked at."""
-    protected, payload_bytes, _ = _split(entry)
+    begin, end, payload_begin, payload_end = _cut(entry)
 
-    reader = cbor.Reader(protected)
-    reader.expect(b"\xa5" + _ALG_AND_TYPE, "protected header")
-    kid = reader.take_at(reader.at, 32)
-    reader.at += 32
-    reader.expect(b"\x0f", "protected header")
-    claims = reader.head(5)
-    if claims not in (3, 4):
+    # Read up to its own end and not beyond: no string in it can reach into what follows.
+    protected = entry[begin:end]
+    if not protected.startswith(_HEADER_TO_KID):
+        raise _profile("protected header")
+    at_kid = len(_HEADER_TO_KID)
+    kid = protected[at_kid : at_kid + 32]
+    claims = protected[at_kid + 32 : at_kid + 35]
+    if claims not in (_CLAIMS_OF_3, _CLAIMS_OF_4):
         raise Malformed("the claims are iss, sub, aud and iat", code="profile")
-    reader.expect(b"\x01", "claims")
-    actor = _match(_CODE, reader.text(), "actor")
-    reader.expect(b"\x02", "claims")
-    stream = _match(_STREAM, reader.text(), "stream")
+    actor, place = cbor.text_at(protected, at_kid + 35)
+    _match(_CODE, actor, "actor")
+    if protected[place : place + 1] != b"\x02":
+        raise _profile("claims")
+    stream, place = cbor.text_at(protected, place + 1)
+    _match(_STREAM, stream, "stream")
     audience: str | None = None
-    if claims == 4:
-        reader.expect(b"\x03", "claims")
-        audience = reader.text()
-    reader.expect(b"\x06", "claims")
-    iat = reader.integer()
-    reader.expect(_TYP_TAIL, "protected header")
-    if reader.at != len(protected):
-        raise Malformed("bytes after the end of the protected header", code="trailing")
+    if claims == _CLAIMS_OF_4:
+        if protected[place : place + 1] != b"\x03":
+            raise _profile("claims")
+        audience, place = cbor.text_at(protected, place + 1)
+    if protected[place : place + 1] != b"\x06":
+        raise _profile("claims")
+    iat, place = cbor.integer_at(protected, place + 1)
+    if protected[place:] != _TYP_TAIL:
+        raise _profile("protected header")
 
-    payload = parse_canonical_json(payload_bytes)
+    payload = parse_canonical_json(entry[payload_begin:payload_end])
     if not isinstance(payload, dict):
         raise Malformed("the payload is not an object", code="payload")
     keys = payload.keys()
-    if not (keys >= _REQUIRED and keys - _REQUIRED <= _OPTIONAL):
-        odd = sorted((_REQUIRED - keys) | (keys - _REQUIRED - _OPTIONAL))
+    if not _REQUIRED <= keys <= _KNOWN:
+        odd = sorted((_REQUIRED - keys) | (keys - _KNOWN))
         raise Malformed(f"payload members missing or unknown: {', '.join(odd)}", code="payload")
 
     seq = _count(payload["seq"], 1, "seq")
@@ -242,7 +261,7 @@ def open_statement(entry: bytes) -> Statement:
         raise Malformed("_sd is a list of digests", code="form-sd")
     for digest in digests:
         _match(_DIGEST, digest, "digest")
-    if list(digests) != sorted(set(digests)):
+    if len(digests) > 1 and digests != sorted(set(digests)):
         raise Malformed("_sd is sorted and without repeats", code="form-sd")
 
     return Statement(

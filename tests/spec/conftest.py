@@ -262,6 +262,7 @@ def _figures(told: Told) -> None:
     told.mingjian("case show", listed["cases"][0]["id"])
     told.mingjian("case show", "approval/a-1")
     told.mingjian("cards list")
+    told.mingjian("cards list", "--as-of", "10")
     told.mingjian("cards dry-run", "--rules", ROOT / "oversight/packs/ninety.json")
     told.mingjian("cards dry-run", "--rules", ROOT / "oversight/packs/ninety.json", "--source", "s")
     told.mingjian("anomalies list", "--source", "s", "--limit", "5")

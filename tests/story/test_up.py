@@ -1,4 +1,4 @@
-"""``mingjian up --demo``: served, watched from outside, ended by a signal, and back with its data."""
+"""``mingjian up``: served, watched from outside, ended by a signal, back with its data; cards by named rules only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from ledger.cases import approval
+from ledger.door.hall import open_ledger
 from ledger.exchange.generate import generate_xes
+from ledger.facts.cards import stream_of
+from ledger.statement import open_statement
+from oversight.clock import SAMPLES
+from tests.cases.conftest import staffed_place
 
 MINGJIAN = Path(sys.executable).with_name("mingjian")
 
@@ -29,8 +35,15 @@ def free_port() -> int:
 
 @contextmanager
 def served(data: Path, log: Path, *, ends: int = 0) -> Iterator[str]:
+    """The demo, as it stands on its feet."""
+    with running(data, "--demo", "--demo-log", str(log), ends=ends) as base:
+        yield base
+
+
+@contextmanager
+def running(data: Path, *words: str, ends: int = 0) -> Iterator[str]:
     port = free_port()
-    words = ["up", "--demo", "--demo-log", str(log), "--data", str(data), "--port", str(port)]
+    words = ("up", "--data", str(data), "--port", str(port), *words)
     process = subprocess.Popen([MINGJIAN, *words], stderr=subprocess.PIPE, text=True)
     base = f"http://127.0.0.1:{port}"
     try:
@@ -96,6 +109,53 @@ def test_killed_it_leaves_nobody_behind_and_its_witnesses_come_back_under_their_
         assert again - size in range(6)
         assert note.count("mingjian.local/demo-") >= 2
     assert (data / "demo-witnesses" / "ports.json").read_bytes() == ports
+
+
+def test_the_law_s_days_run_out_on_any_ledger_and_cards_come_by_named_rules_only(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with staffed_place(data) as place:
+        place.done(approval.apply_for(place.desk("staff/chen"), "a", "permit", applicant="张三"))
+        place.placed()
+    # Accepted so late, all its limits are past at once: it gets the highest card alone.
+    late = stream_of("approval/a", "RR-LAW", "statutory", None, None, 1)
+    accepted = ["approval.applied.v1", "approval.deemed_accepted.v1"]
+    with running(data):
+        found = ticked(data, "approval/a", at_least=2)
+    assert (found, stated(data, late)) == (accepted, [])
+    with running(data, "--rules", str(SAMPLES / "ninety.json")):
+        assert ticked(data, late, at_least=1) == ["card.raised.v1"]
+    assert stated(data, "approval/a") == accepted
+
+
+def test_it_does_not_start_with_rules_that_are_wrong(tmp_path: Path) -> None:
+    (tmp_path / "rules.json").write_text('{"pack": "x", "rules": []}', "utf-8")
+    words = [MINGJIAN, "up", "--data", tmp_path / "data", "--rules", tmp_path / "rules.json"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, "the pack has no rules" in done.stderr) == (1, True), done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def stated(data: Path, stream: str, *, below: int | None = None) -> list[str]:
+    """The types of a stream's statements, those without a place too; with ``below``, of those placed before it."""
+    with open_ledger(data) as hall:
+        rows = hall.reader.stream(stream)
+    return [
+        open_statement(entry).type for index, _, entry in rows if below is None or (index is not None and index < below)
+    ]
+
+
+def ticked(data: Path, stream: str, *, at_least: int) -> list[str]:
+    """What was stated in a stream, once the clock has gone through a tick that knew so many of its statements."""
+    until = time.monotonic() + 40
+    while time.monotonic() < until:
+        with suppress(OSError, ValueError):
+            # Written at a tick's end: what it had to state by then is stated.
+            position = json.loads((data / "clock.json").read_bytes())["position"]
+            found = stated(data, stream, below=position)
+            if len(found) >= at_least:
+                return found
+        time.sleep(0.2)
+    raise AssertionError(f"the clock does not come to {stream}")
 
 
 def settled(base: str) -> tuple[int, str]:
