@@ -6,9 +6,9 @@ means anything for imported history. They are never mixed up.
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
-import json
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 

@@ -206,7 +206,9 @@ class Operator:
     def batch(self, size: int, *, at: str | None = None, **data: Any) -> tuple[Draft, SigningKey]:
         """The statement that opens one more batch."""
         last = next(act for act in reversed(self.acts) if act.type == "log.batch.v1")
-        more = {"at": at or self.acts[-1].at, "seen_size": len(self.acts), "data": {"size": size} | data}
+        # Never before the last batch: an act claims an earlier time than the batch that placed it.
+        latest = max(self.acts[-1], last, key=lambda act: act.at_us)
+        more = {"at": at or latest.at, "seen_size": len(self.acts), "data": {"size": size} | data}
         return replace(draft_of(last), request=f"more-{size}", **more), self.keyring.own("clock")
 
     def draft(self, type_: str, stream: str, data: dict[str, Any], *, actor: str, role: str, **more: Any) -> Draft:
