@@ -21,9 +21,9 @@ _OPENING = {"ledger.opened.v1": "the first officer, entry 0", "ledger.confirmed.
 _HEAD = """\
 # Statements: the data dictionary
 
-Every type that a ledger of this version takes in. Made from `ledger/facts/types.py` and the first policy of
-`ledger/facts/first_policy.py` by `python -m tests.spec.dictionary`; a test compares them. How a statement is encoded and
-signed stands in [formats.md](formats.md), what each word means in [glossary.md](glossary.md).
+Every type that a ledger of this version takes in. Made from `ledger/facts/types.py` and
+`ledger/facts/first_policy.py` by `python -m tests.spec.dictionary`; a test compares them. How a statement is encoded
+and signed stands in [formats.md](formats.md), what each word means in [glossary.md](glossary.md).
 
 **A field** is `name: kind`, with `?` where it may be missing. Nothing marked stands in clear in the entry; **P** is a
 pseudonym (32 hex digits, the hall alone can resolve it); **S** is sealed: only its salted digest stands in `_sd`, its
