@@ -47,7 +47,7 @@ check: setup
 	@$(BIN)/python -m api.translations
 
 bench: setup .venv/.bench-stamp
-	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench --kills
 
 .venv/.bench-stamp: requirements-bench.txt | .venv/.stamp
 	@echo "Installing the rivals into .venv …"
