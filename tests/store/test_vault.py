@@ -61,9 +61,9 @@ def test_forgetting_is_not_reported_as_done_while_a_reader_keeps_the_remains(tmp
 def test_a_changed_value_is_evidence(tmp_path: Path, vault: Vault) -> None:
     digest = fill(vault, "case/1", "张三")
     with sqlite3.connect(tmp_path / "vault.sqlite") as other:
-        other.execute(
-            "UPDATE disclosures SET sealed = CAST(substr(sealed, 1, 20) || x'00' || substr(sealed, 22) AS BLOB)"
-        )
+        (sealed,) = other.execute("SELECT sealed FROM disclosures").fetchone()
+        changed = sealed[:20] + bytes([sealed[20] ^ 1]) + sealed[21:]
+        other.execute("UPDATE disclosures SET sealed = ?", (changed,))
     other.close()
     with pytest.raises(Evidence, match="was changed"):
         vault.open([digest])
