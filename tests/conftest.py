@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# No test asserts a time: on a busy machine a deadline for each example would.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 REAL_LOG = Path(__file__).resolve().parents[2] / "shared" / "data" / "Receipt.xes.gz"
 
