@@ -17,7 +17,7 @@ The predicates of vocabulary 1 (parameters are data, meanings never change; a ne
 ``case_unit``     the unit that the statement names is that of the case's item; of an act inside a branch of a
                   parallel review the case itself asks for the branch's unit
 ``on_the_spot``   the case is of an item that is handled on the spot
-``own_source``    actor ``source/X`` appends only to streams of source X
+``own_source``    actor ``source/X`` or ``adapter/KIND/X`` appends only to streams of source X: ``…/X/…``
 ``own_key``       the stream is ``key/`` + the actor
 ``two_persons``   confirms a proposal made in the same stream, of the same content, by another person who still
                   holds the role it was made in, within the term
@@ -29,7 +29,7 @@ The predicates of vocabulary 1 (parameters are data, meanings never change; a ne
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ledger.errors import Malformed
@@ -72,10 +72,16 @@ class Policy:
     term_days: int
     rules: Mapping[str, tuple[Rule, ...]]
     promise_percent: int | None = None
+    _found: dict[tuple[str, str], tuple[Rule, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     def rules_for(self, role: str, type_name: str) -> tuple[Rule, ...]:
-        """The rules of ``role`` that speak of ``type_name``."""
-        return tuple(rule for rule in self.rules.get(role, ()) if rule.names(type_name))
+        """The rules of ``role`` that speak of ``type_name``, which is a declared type."""
+        found = self._found.get((role, type_name))
+        if found is None:
+            found = tuple(rule for rule in self.rules.get(role, ()) if rule.names(type_name))
+            if role in self.rules:  # roles and types are few; what a statement claims is not
+                self._found[role, type_name] = found
+        return found
 
 
 def _texts(value: Any, what: str) -> tuple[str, ...]:

@@ -66,7 +66,12 @@ def string_at(raw: bytes, at: int, major: int) -> tuple[int, int]:
 
 def text_at(raw: bytes, at: int) -> tuple[str, int]:
     """The text string at ``at``, and where it ends."""
-    begin, end = string_at(raw, at, 3)
+    short = raw[at] - 0x60 if at < len(raw) else -1
+    if 0 <= short < 24 and at + short < len(raw):  # almost all are: one step instead of three
+        begin = at + 1
+        end = begin + short
+    else:
+        begin, end = string_at(raw, at, 3)
     try:
         return raw[begin:end].decode(), end
     except UnicodeDecodeError as error:
