@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from camera_ingest import __doc__ as about
+from camera_ingest.folders import check_id
 from ledger.errors import Malformed, MingjianError, Unavailable
 from ledger.statement import instant_text, instant_us
 
@@ -60,8 +61,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     add = commands.add_parser("add", parents=[common], help="register a camera, or change what is said of it")
-    add.add_argument("id", metavar="ID")
-    add.add_argument("--url", required=True, help="where its stream is read: rtsp://…; stays on this machine")
+    add.add_argument("id", metavar="ID", nargs="?")
+    where = add.add_mutually_exclusive_group(required=True)
+    where.add_argument("--url", help="where its stream is read: rtsp://…; stays on this machine")
+    where.add_argument("--onvif", metavar="HOST[:PORT]", help="ask the camera itself for its stream")
+    where.add_argument("--csv", type=Path, metavar="FILE", help="many at once: id,url,windows,name,place,…")
+    _password(add)
+    add.add_argument("--untried", action="store_true", help="do not look whether its stream can be read")
     add.add_argument("--window", action="append", default=[], metavar="W", help="a window it covers; again for more")
     add.add_argument("--name", help="what people call it; the id unless given")
     add.add_argument("--place", default="hall", help="hall, counter, corridor, outside …")
@@ -71,6 +77,13 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--retention-days", type=int, default=30, metavar="N")
     add.add_argument("--recorder", default="recorder/1", help="the recorder that seals it: recorder/NAME")
     add.set_defaults(run=_add)
+
+    discover = commands.add_parser("discover", parents=[common], help="ask the network, or one host, who is a camera")
+    discover.add_argument("--at", metavar="HOST", help="ask this host alone, also behind a router")
+    discover.add_argument("--wait-s", type=float, default=3.0, metavar="S")
+    discover.add_argument("--profiles", action="store_true", help="ask each one for its streams, too")
+    _password(discover)
+    discover.set_defaults(run=_discover)
 
     run = commands.add_parser("run", parents=[common], help="record until Ctrl-C")
     run.add_argument("ids", nargs="*", metavar="ID", help="all of this machine's cameras unless given")
@@ -122,6 +135,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _password(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--user", default="", help="a name that the camera knows")
+    parser.add_argument("--password-file", type=Path, metavar="FILE", help="a file whose first line is its password")
+
+
 def _span(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument("--from", dest="since", required=required, type=_instant, metavar="A", help="RFC 3339")
     parser.add_argument("--to", dest="until", required=required, type=_instant, metavar="B", help="RFC 3339")
@@ -153,27 +171,93 @@ def _ledger(data: Path) -> Iterator[Hall]:
 
 
 def _add(options: argparse.Namespace) -> Mapping[str, Any]:
-    from camera_ingest.folders import Camera, check_id, write_camera
+    from camera_ingest.folders import Camera, write_camera
+    from camera_ingest.listed import Listed, read_list
     from camera_ingest.registering import give_key, register
 
-    check_id(options.id)
-    check_id(options.recorder.removeprefix("recorder/"))
-    more = {name: getattr(options, name) for name in ("site", "signage", "assessment")}
+    if options.csv is not None:
+        cameras = read_list(options.csv)
+    elif options.id is None:
+        raise Malformed("a camera needs an id", code="camera-id", mend="mingjian-camera add ID --url URL")
+    else:
+        check_id(options.id)
+        check_id(options.recorder.removeprefix("recorder/"))
+        cameras = [
+            Listed(
+                id=options.id,
+                url=_url_of(options),
+                windows=tuple(options.window),
+                name=options.name or options.id,
+                place=options.place,
+                retention_days=options.retention_days,
+                recorder=options.recorder,
+                more={name: getattr(options, name) for name in ("site", "signage", "assessment")},
+            )
+        ]
+    streams = [None if options.untried else _try(one.url) for one in cameras]
+    rows: list[dict[str, Any]] = []
     with _ledger(options.data) as hall:
-        outcome = register(
-            hall,
-            options.id,
-            name=options.name or options.id,
-            recorder=options.recorder,
-            windows=options.window,
-            place=options.place,
-            retention_days=options.retention_days,
-            **more,
+        outcomes = []
+        for one in cameras:
+            outcome = register(
+                hall,
+                one.id,
+                name=one.name,
+                recorder=one.recorder,
+                windows=one.windows,
+                place=one.place,
+                retention_days=one.retention_days,
+                **one.more,
+            )
+            give_key(hall, one.recorder)
+            write_camera(options.data, Camera(one.id, one.url, one.recorder))
+            outcomes.append(outcome)
+        placed = hall.wait_placed(outcomes)
+    for one, outcome, stream in zip(cameras, outcomes, streams, strict=True):
+        rows.append(
+            {"camera": one.id, "recorder": one.recorder, "index": placed.get(outcome.id)}
+            | ({} if stream is None else {"stream": stream})
         )
-        give_key(hall, options.recorder)
-        write_camera(options.data, Camera(options.id, options.url, options.recorder))
-        placed = hall.wait_placed([outcome])
-    return {"camera": options.id, "recorder": options.recorder, "index": placed.get(outcome.id)}
+    return rows[0] if options.csv is None else {"cameras": rows}
+
+
+def _try(url: str) -> dict[str, Any]:
+    """What the stream is; a camera that is only silent now may be registered, one that is none may not."""
+    from camera_ingest.probing import probe
+
+    try:
+        return probe(url)
+    except Unavailable as error:
+        return {"silent": error.message, "code": error.code}
+
+
+def _url_of(options: argparse.Namespace) -> str:
+    if options.onvif is None:
+        return str(options.url)
+    from camera_ingest.onvif import ask, with_password
+
+    password = _first_line(options.password_file)
+    device = ask(options.onvif, user=options.user, password=password)
+    return with_password(device.profiles[0].url, options.user, password)
+
+
+def _first_line(path: Path | None) -> str:
+    return "" if path is None else path.read_text().partition("\n")[0]
+
+
+def _discover(options: argparse.Namespace) -> Mapping[str, Any]:
+    from camera_ingest.onvif import ask, discover
+
+    rows = []
+    for one in discover(at=options.at, wait_s=options.wait_s):
+        row = one.as_json()
+        if options.profiles:
+            try:
+                row |= ask(one.address, user=options.user, password=_first_line(options.password_file)).as_json()
+            except MingjianError as error:
+                row["error"] = {"code": error.code, "message": error.message}
+        rows.append(row)
+    return {"cameras": rows}
 
 
 def _record(options: argparse.Namespace) -> Mapping[str, Any]:

@@ -163,7 +163,7 @@ class Recording:
             if not isinstance(error, Refused):
                 self._failure = error
         except (OSError, av.FFmpegError) as error:
-            cause = _cause_of(error)
+            cause = cause_of(error)
             ended.append(cause)
             if cause == "disk_full":
                 self._failure = error
@@ -303,7 +303,7 @@ def _run_name(now: int) -> str:
     return instant_text(now).replace("-", "").replace(":", "")
 
 
-def _cause_of(error: OSError | av.FFmpegError) -> str:
+def cause_of(error: OSError | av.FFmpegError) -> str:
     """The cause of a gap, from what the library or the system said."""
     if error.errno == ENOSPC:
         return "disk_full"

@@ -67,7 +67,7 @@ def recorded(rig: Any, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
             "words": str(words),
         }
         for id_, url in urls.items():
-            assert main(["add", id_, "--url", url, "--data", str(data), "--json"]) == 0
+            assert main(["add", id_, "--url", url, "--untried", "--data", str(data), "--json"]) == 0
         command = [sys.executable, "-m", "camera_ingest.cli", "run", "--data", str(data), "--seconds", "12"]
         command += ["--every-s", "3", "--segment-s", "2", "--health-s", "1", "--json"]
         # The ledger's database is away all this time: recording does not need it.
