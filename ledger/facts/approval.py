@@ -29,6 +29,8 @@ Beyond the order:
 - A decision waits for every open branch, step and pause. An act in a branch is its unit's.
 - A pause is of the law's eight kinds or one that the item names, and holds clocks that are in place and know it.
 - An extension is of a clock in place, by as much and as often as the item says.
+- A fee is stated as it was charged, until the case is closed; whether the item has it is for a card to say. The
+  system clock states at any stage that a schedule of working days moved what is due.
 - An act may say that it was entered late, from paper or after an outage. At any stage another person than the one
   who entered it may confirm it, once: from then on its claimed time counts (``case_clocks``).
 """
@@ -45,7 +47,7 @@ from ledger.errors import NotAllowed, Refused
 from ledger.facts.calendar import CalendarUnknown
 from ledger.facts.case_clocks import ItemClock, ItemRules, day_at, last_fill_day, parse_item
 from ledger.facts.registry import Registry
-from ledger.facts.stages import check_names, out_of_order, words
+from ledger.facts.stages import check_names, hand_of, out_of_order, words
 from ledger.facts.types import verb_of
 from ledger.facts.upcasts import current
 from ledger.statement import Statement, StatementId
@@ -159,8 +161,12 @@ TABLE: Final[Mapping[str, tuple[frozenset[Stage], Stage | None]]] = {
         Stage.CLOSED,
     ),
     "reopened": (frozenset({Stage.CLOSED}), None),
+    "fee_charged": (frozenset(Stage) - {Stage.CLOSED}, None),
+    "clocks_recomputed": (frozenset(Stage), None),
     "late_entry_confirmed": (frozenset(Stage), None),
 }
+# What is stated beside the course of a case, and changes nothing in it.
+BESIDE: Final = frozenset({"fee_charged", "clocks_recomputed"})
 LATE: Final = frozenset({"paper", "outage"})
 # Where no schedule says which days are worked, so many days for each working day are certainly too many.
 _DAYS_PER_WORKING_DAY: Final = 3
@@ -170,7 +176,7 @@ def possible(state: Approval | None) -> list[str]:
     """The acts whose turn it may be now, by name; what each must hold is for ``FOLD.check``."""
     if state is None:
         return ["applied"]
-    in_turn = [verb for verb, (stages, _) in TABLE.items() if state.stage in stages]
+    in_turn = [verb for verb, (stages, _) in TABLE.items() if state.stage in stages and verb not in BESIDE]
     return in_turn if state.late else [verb for verb in in_turn if verb != "late_entry_confirmed"]
 
 
@@ -197,6 +203,8 @@ class _ApprovalFold:
             )
         if "branch" in data and verb != "branch_opened":
             _check_branch(state, act)
+        if verb in ("decided", "branch_finished") and state.acceptor == data.get("hand", ""):
+            raise NotAllowed("whoever accepted the case does not decide it", code="not-acceptor")
         match verb:
             case "gaps_told":
                 check_names(data["gaps"], "gaps")
@@ -261,7 +269,7 @@ class _ApprovalFold:
                 item=data["item"],
                 rules=parse_item(version.data),
                 opener=act.actor,
-                receiver=registry.person_of(act.actor),
+                receiver=hand_of(act, registry),
                 late=late,
             )
         state = replace(state, stage=TABLE[verb][1] or state.stage, late=state.late | late)
@@ -272,11 +280,11 @@ class _ApprovalFold:
             case "supplied":
                 return replace(state, gaps=frozenset())
             case "accepted":
-                return replace(state, accepted_by=registry.person_of(act.actor))
+                return replace(state, accepted_by=hand_of(act, registry))
             case "accepted_with_gaps":
                 return replace(
                     state,
-                    accepted_by=registry.person_of(act.actor),
+                    accepted_by=hand_of(act, registry),
                     gaps=frozenset(data["gaps"]),
                     fill_by=data["fill_by"],
                 )

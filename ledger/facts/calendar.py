@@ -220,10 +220,44 @@ class Calendar:
         return view
 
 
+def revised(
+    calendar: Calendar, *, off: Iterable[date] = (), work: Iterable[date] = (), source: str, known_from: date
+) -> YearSchedule:
+    """The newest schedule of a year with some days made off or worked, as a notice of that day revises it.
+
+    Malformed unless all days are of one year that has a schedule, and each is changed by it.
+    """
+    changes = [(day, False) for day in off] + [(day, True) for day in work]
+    years = sorted({day.year for day, _ in changes})
+    known = [schedule for schedule in calendar.schedules if schedule.year in years]
+    if len(years) != 1 or not known:
+        raise Malformed(
+            f"A revision is of days of one year that has a schedule, got {', '.join(map(str, years)) or 'no day'}.",
+            mend="Revise one year at a time; publish a year that has no schedule yet from a file.",
+            field="year",
+        )
+    days_off, weekends = set(known[-1].days_off), set(known[-1].working_weekends)
+    for day, worked in changes:
+        weekend = day.weekday() >= SATURDAY
+        departs, wanted = (weekends, worked) if weekend else (days_off, not worked)
+        if (day in departs) is wanted:
+            raise Malformed(
+                f"{day} is {'worked' if worked else 'off'} already.", mend="Name only days that change.", field="days"
+            )
+        departs.symmetric_difference_update({day})
+    return YearSchedule(years[0], known_from, frozenset(days_off), frozenset(weekends), source)
+
+
 @lru_cache(maxsize=1)
 def china_mainland() -> Calendar:
     """The shipped calendar: mainland China, 2013 to 2026, every revision with its day of publication."""
     return Calendar.from_json(orjson.loads(files("ledger.facts").joinpath("calendar_cn.json").read_bytes()))
+
+
+@lru_cache(maxsize=64)
+def calendar_with(schedules: tuple[YearSchedule, ...]) -> Calendar:
+    """The shipped calendar, and after it the schedules that a log holds, in its order."""
+    return Calendar([*china_mainland().schedules, *schedules]) if schedules else china_mainland()
 
 
 @lru_cache(maxsize=256)

@@ -6,6 +6,7 @@ more streams than one process carries well.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -17,6 +18,17 @@ MAX_STREAMS: Final = 8
 """Of one recorder process: more threads in one interpreter cost more than a second process."""
 # Where nobody is filmed, whatever a registration says beside it.
 CLOSED_PLACES: Final = frozenset({"nursing_room", "toilet", "changing_room"})
+
+
+_MASK: Final = re.compile(r"([0-9]{1,5})/([0-9]{1,5})/([1-9][0-9]{0,4})/([1-9][0-9]{0,4})", re.ASCII)
+
+
+def mask_of(code: str) -> tuple[int, int, int, int]:
+    """A mask's corner and size in pixels; Refused what is none."""
+    found = _MASK.fullmatch(code)
+    if found is None:
+        raise Refused(f"{code:.40} is no mask", code="mask", mend="x/y/w/h in pixels from the upper left corner")
+    return int(found[1]), int(found[2]), int(found[3]), int(found[4])
 
 
 def check_camera(stream: str, data: Mapping[str, Any], others: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
@@ -32,6 +44,8 @@ def check_camera(stream: str, data: Mapping[str, Any], others: Sequence[tuple[st
             mend="give a longer retention",
             least=MIN_RETENTION_DAYS,
         )
+    for mask in data.get("masks", ()):
+        mask_of(mask)
     recorder = data["recorder"]
     if not recorder.startswith("recorder/") or recorder.count("/") != 1 or recorder == "recorder/":
         raise Refused(f"{recorder} is no recorder", code="recorder", mend="recorder/NAME")

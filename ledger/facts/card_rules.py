@@ -4,7 +4,8 @@ Promise: the same pack, clocks and calendar give the same instants anywhere. A p
 rule that could never fire, is refused with the place and what to write instead. Rules of real cities are data with
 their source; nothing of them stands here.
 
-A pack is UTF-8 JSON; ``opens`` (when a working day opens, ``09:00`` unless given) is its only optional member::
+A pack is UTF-8 JSON; ``opens`` (when a working day opens, ``09:00`` unless given) is its only optional member. In the
+log it stands as an object (``rulepack.adopted.v1``), and is named by the SHA-256 of its canonical JSON::
 
     {"pack": "sample-ninety", "opens": "09:00", "rules": [
       {"id": "Y-90", "colour": "yellow", "when": {"clock": "promise", "share": "0.9"},
@@ -17,18 +18,23 @@ A pack is UTF-8 JSON; ``opens`` (when a working day opens, ``09:00`` unless give
     {"clock": C, "past_due": true}          the first instant after the due day's last; with "unless_past": D
                                             only while no run of clock D is past its due
     {"event": TYPE, "without": [FIELD, …]}  a statement of that type that has none of these fields
+    {"event": TYPE, "outside": "fees"}      a fee that was charged and is not in the item's schedule
     {"streak": 3, "of": RULE}               the unit's last three promise cases to stop each had that rule's card
 
 Instants: a day threshold fires when that working day opens, past-due at its very instant. An hour clock reaches a
 share at an exact instant and knows no days before. Validity is in whole local days, both included.
+
+A rule is in force from the moment at which its pack was adopted, as recorded. Of what was past by then nothing is
+raised on runs that had stopped, and on those that still ran no more than the highest card (``duties``). A pack adopted
+anew keeps the moment of those of its rules that stayed as they were.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
@@ -37,18 +43,21 @@ from typing import Any, Final, TypeAlias
 
 from ledger.errors import Malformed
 from ledger.facts.calendar import CalendarUnknown, WorkingDays
-from ledger.facts.case_clocks import CLOCK_NAMES, CaseClocks, ClockRun
+from ledger.facts.case_clocks import CLOCK_NAMES, CaseClocks, ClockRun, instant_at
 from ledger.facts.clocks import SHANGHAI, Unit, due, local_day
 from ledger.facts.exact import decimal_fraction
+from ledger.facts.rule_files import bad_rules, day_or_none, read_rules
 from ledger.facts.types import TYPES
+from ledger.statement import canonical_json
 
+ADOPTED: Final = "rulepack.adopted.v1"
 _INSTANT: Final = timedelta(microseconds=1)
 _TIME: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 _CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
-_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MOST_DAYS: Final = 3650
 _MOST_SHARE: Final = 10
 _MOST_CASES: Final = 100
+_FEE: Final = "approval.fee_charged.v1"
 _MEMBERS: Final = frozenset({"id", "colour", "when", "legal_basis", "source", "valid_from", "valid_to", "version"})
 
 
@@ -98,6 +107,13 @@ class Without:
 
 
 @dataclass(frozen=True, slots=True)
+class Unscheduled:
+    """A charge that the item's schedule of fees does not have."""
+
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
 class Streak:
     """A unit's last ``cases`` promise cases to stop all had the card of ``rule``."""
 
@@ -106,7 +122,7 @@ class Streak:
 
 
 ClockWhen: TypeAlias = Share | BeforeDue | PastDue
-When: TypeAlias = ClockWhen | Without | Streak
+When: TypeAlias = ClockWhen | Without | Unscheduled | Streak
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +145,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """Rules that are adopted together. ``opens``: (hour, minute) local; ``sha256``: of the file they were read from."""
+    """Rules that are adopted together. ``opens``: (hour, minute) local; ``sha256``: of the pack in canonical JSON."""
 
     name: str
     opens: tuple[int, int]
@@ -140,6 +156,35 @@ class Pack:
     def clock_rules(self) -> tuple[Rule, ...]:
         """Those that hang on a clock."""
         return tuple(rule for rule in self.rules if isinstance(rule.when, Share | BeforeDue | PastDue))
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """A pack in force. ``since_us``: rule → from when on it is, as recorded; a rule that is not named: always."""
+
+    pack: Pack
+    since_us: Mapping[str, int] = field(default_factory=dict)
+
+    def since(self, rule: Rule) -> int:
+        """From when on the rule is in force (µs)."""
+        return self.since_us.get(rule.id, 0)
+
+
+def in_force(acts: Iterable[tuple[str, str, Mapping[str, Any], int]]) -> list[Adopted]:
+    """The packs in force after those facts of ``rulepack`` streams, by name.
+
+    ``acts``: (stream, type, data, recorded µs) in the order of the log.
+    """
+    found: dict[str, Adopted] = {}
+    for stream, type_name, data, recorded_us in acts:
+        before = found.pop(stream, None)
+        if type_name != ADOPTED:
+            continue
+        pack = parse_pack(data["pack"])
+        kept = () if before is None or before.pack.opens != pack.opens else before.pack.rules
+        since = {rule.id: before.since(rule) if before and rule in kept else recorded_us for rule in pack.rules}
+        found[stream] = Adopted(pack, since)
+    return [found[stream] for stream in sorted(found)]
 
 
 # ── Instants ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -201,11 +246,13 @@ def _opening(day: date, opens: tuple[int, int]) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """A clock rule that is due on a run. ``due``: the run's last instant, where it is known."""
+    """A clock rule that is due on a run. ``since_us``: from when on the rule is in force."""
 
+    pack: Pack
     rule: Rule
     run: ClockRun
     at: datetime
+    since_us: int = 0
 
     @property
     def height(self) -> tuple[int, datetime]:
@@ -213,15 +260,20 @@ class Firing:
         return self.rule.colour.rank, self.at
 
 
-def firings(pack: Pack, clocks: CaseClocks, *, calendar: WorkingDays, validity: bool = True) -> list[Firing]:
+def firings(adopted: Adopted, clocks: CaseClocks, *, calendar: WorkingDays, validity: bool = True) -> list[Firing]:
     """Every instant of the pack's clock rules at which their run was running, in order; also those to come.
 
-    ``validity``: leave out rules that are not valid on that day (a dry run asks of all days).
+    Left out are runs that had stopped before the rule was in force. ``validity``: leave out rules that are not valid on
+    that day (a dry run asks of all days).
     """
-    found = []
+    found, pack = [], adopted.pack
     for rule in pack.clock_rules:
         assert isinstance(rule.when, Share | BeforeDue | PastDue)
+        since_us = adopted.since(rule)
+        since = instant_at(since_us)
         for run in clocks.runs:
+            if run.clock != rule.when.clock or (run.stopped is not None and run.stopped < since):
+                continue
             at = fires_at(rule.when, run, calendar=calendar, opens=pack.opens)
             if at is None or (run.stopped is not None and run.stopped < at):
                 continue
@@ -229,7 +281,7 @@ def firings(pack: Pack, clocks: CaseClocks, *, calendar: WorkingDays, validity: 
                 continue
             if isinstance(rule.when, PastDue) and _is_past(rule.when.unless_past, clocks, at):
                 continue
-            found.append(Firing(rule, run, at))
+            found.append(Firing(pack, rule, run, at, since_us))
     return sorted(found, key=lambda firing: (firing.at, firing.rule.colour.rank, firing.rule.id))
 
 
@@ -241,52 +293,57 @@ def _is_past(clock: str | None, clocks: CaseClocks, at: datetime) -> bool:
 
 
 def read_pack(data: bytes) -> Pack:
-    """The pack in ``data``, or Malformed with the first thing that is wrong."""
-    try:
-        found = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_object)
-        json.dumps(found, ensure_ascii=False).encode()  # half a surrogate pair is no text
-    except (ValueError, RecursionError) as error:
-        raise _bad(f"the file is not JSON in UTF-8: {error}", mend="mend the place named") from None
+    """The pack in a file, or Malformed with the first thing that is wrong."""
+    return parse_pack(pack_object(data))
+
+
+def pack_object(data: bytes) -> Any:
+    """What a file says, as it would stand in a statement: decimals as texts."""
+    return read_rules(data, decimals_as_text=True)
+
+
+def parse_pack(found: Any) -> Pack:
+    """The pack in an object, or Malformed with the first thing that is wrong."""
     members = {"pack", "rules"}
     if not isinstance(found, dict) or not members <= found.keys() <= members | {"opens"}:
-        raise _bad("the file is not one pack", mend='write {"pack": NAME, "rules": [RULE, …]}')
+        raise bad_rules("the file is not one pack", mend='write {"pack": NAME, "rules": [RULE, …]}')
     if not isinstance(found["pack"], str) or not _CODE.fullmatch(found["pack"]):
-        raise _bad("the pack has no name", mend="name it in ASCII letters, digits, dots and dashes")
+        raise bad_rules("the pack has no name", mend="name it in ASCII letters, digits, dots and dashes")
     opens = found.get("opens", "09:00")
     if not isinstance(opens, str) or not (time := _TIME.fullmatch(opens)):
-        raise _bad("opens is no time of day", mend="write it like 09:00")
+        raise bad_rules("opens is no time of day", mend="write it like 09:00")
     if not isinstance(found["rules"], list) or not found["rules"]:
-        raise _bad("the pack has no rules", mend="write at least one")
+        raise bad_rules("the pack has no rules", mend="write at least one")
     rules = tuple(_rule(raw, f"rule {nth}") for nth, raw in enumerate(found["rules"], start=1))
     ids = [rule.id for rule in rules]
     if len(set(ids)) < len(ids):
-        raise _bad("two rules have the same id", mend="give each rule an id of its own")
+        raise bad_rules("two rules have the same id", mend="give each rule an id of its own")
     for rule in rules:
         if isinstance(rule.when, Streak) and (rule.when.rule not in ids or rule.when.rule == rule.id):
             raise _never(rule.id, f"{rule.when.rule} is no other rule of the pack", "name one that is in the pack")
-    return Pack(found["pack"], (int(time[1]), int(time[2])), rules, hashlib.sha256(data).hexdigest())
+    return Pack(found["pack"], (int(time[1]), int(time[2])), rules, hashlib.sha256(canonical_json(found)).hexdigest())
 
 
 def _rule(raw: Any, where: str) -> Rule:
     if not isinstance(raw, dict) or raw.keys() != _MEMBERS:
         keys = raw.keys() if isinstance(raw, dict) else set()
-        raise _bad(
+        raise bad_rules(
             f"{where} has not the members of a rule",
             mend=f"give each rule exactly these: {', '.join(sorted(_MEMBERS))}",
             missing=sorted(_MEMBERS - keys),
             unknown=sorted(keys - _MEMBERS),
         )
     if not isinstance(raw["id"], str) or not _CODE.fullmatch(raw["id"]):
-        raise _bad(f"{where} has no id", mend="write one like Y-90")
+        raise bad_rules(f"{where} has no id", mend="write one like Y-90")
     where = raw["id"]
     if raw["colour"] not in list(Colour):
-        raise _bad(f"{where}: the colour is not {', '.join(Colour)}", mend=f"write one of {', '.join(Colour)}")
+        raise bad_rules(f"{where}: the colour is not {', '.join(Colour)}", mend=f"write one of {', '.join(Colour)}")
     for name in ("legal_basis", "source"):
         if not isinstance(raw[name], str) or not raw[name].strip():
-            raise _bad(f"{where}: {name} is empty", mend="name the text it rests on and where it is from")
+            raise bad_rules(f"{where}: {name} is empty", mend="name the text it rests on and where it is from")
     if type(raw["version"]) is not int or not 1 <= raw["version"] < 2**53:
-        raise _bad(f"{where}: the version is not a number from 1", mend="write 1, 2, 3 …")
-    begin, end = (_day(raw[name], f"{where}: {name}") for name in ("valid_from", "valid_to"))
+        raise bad_rules(f"{where}: the version is not a number from 1", mend="write 1, 2, 3 …")
+    begin, end = (day_or_none(raw[name], f"{where}: {name}") for name in ("valid_from", "valid_to"))
     if begin is not None and end is not None and end < begin:
         raise _never(where, "it ends before it begins", "valid_from is not after valid_to")
     return Rule(
@@ -319,14 +376,18 @@ def _when(raw: Any, where: str) -> When:
             return PastDue(_clock(clock, where), other)
         case {"event": str(name), "without": [*fields], **rest} if not rest and fields:
             return _without(name, fields, where)
+        case {"event": str(name), "outside": "fees", **rest} if not rest:
+            if name != _FEE:
+                raise _never(where, f"{name:.80} charges no fee", f"write {_FEE}")
+            return Unscheduled(name)
         case {"streak": cases, "of": str(rule), **rest} if not rest:
             if type(cases) is not int or not 1 <= cases <= _MOST_CASES:
                 raise _never(where, f"{cases!r} is no number of cases", f"write 1 to {_MOST_CASES}")
             return Streak(cases, rule)
-    raise _bad(
+    raise bad_rules(
         f"{where}: its when is none of the known forms",
         mend='one of {"clock", "share"}, {"clock", "days_before_due"}, {"clock", "past_due": true}, '
-        '{"event", "without"}, {"streak", "of"}',
+        '{"event", "without"}, {"event", "outside": "fees"}, {"streak", "of"}',
         rule=where,
     )
 
@@ -335,14 +396,14 @@ def _without(name: str, fields: list[Any], where: str) -> Without:
     declared = TYPES.get(name)
     if declared is None:
         raise _never(where, f"there is no statement type {name!r:.80}", "use a type of the specification")
-    for field in fields:
-        known = declared.fields.get(field) if isinstance(field, str) else None
+    for each in fields:
+        known = declared.fields.get(each) if isinstance(each, str) else None
         if known is None:
-            raise _never(where, f"{name} has no field {field!r:.80}", f"its fields: {', '.join(declared.fields)}")
+            raise _never(where, f"{name} has no field {each!r:.80}", f"its fields: {', '.join(declared.fields)}")
         if known.required:
-            raise _never(where, f"no {name} is without {field}", "name fields that may be missing")
+            raise _never(where, f"no {name} is without {each}", "name fields that may be missing")
     if len(declared.sealed) > 1 and set(fields) & set(declared.sealed) != set(declared.sealed):
-        raise _bad(
+        raise bad_rules(
             f"{where}: of several sealed fields none can be told from another",
             mend=f"name all of them: {', '.join(declared.sealed)}",
         )
@@ -355,27 +416,5 @@ def _clock(name: Any, where: str) -> str:
     return name
 
 
-def _day(value: Any, what: str) -> date | None:
-    if value is None:
-        return None
-    try:
-        if isinstance(value, str) and _DAY.fullmatch(value):
-            return date.fromisoformat(value)
-    except ValueError:
-        pass  # a day of that form which no calendar has
-    raise _bad(f"{what} is not a day", mend="write it like 2024-01-31, or null for no limit")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # Of two values under one key, JSON readers disagree which counts.
-    if len(dict(pairs)) < len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return dict(pairs)
-
-
 def _never(rule: str, why: str, mend: str) -> Malformed:
     return Malformed(f"{rule} could never fire: {why}", code="rule-never", mend=mend, rule=rule)
-
-
-def _bad(what: str, *, mend: str, **details: Any) -> Malformed:
-    return Malformed(f"The card rules cannot be used: {what}", code="rules-malformed", mend=mend, **details)

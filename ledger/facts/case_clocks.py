@@ -60,7 +60,7 @@ from ledger.facts.clocks import (
     local_day,
     may_still_move,
 )
-from ledger.facts.types import verb_of
+from ledger.facts.types import check_value, verb_of
 from ledger.facts.upcasts import current_form
 from ledger.statement import Statement
 
@@ -83,6 +83,7 @@ _GAP_DAYS: Final = 15
 _MAX_GAP_DAYS: Final = 366
 _MINUTE_US: Final = 60_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _YEARS: Final = range(2, 9999)  # a local day and its neighbours exist in all of these
 
 
@@ -111,6 +112,7 @@ class ItemRules:
     clocks: Mapping[str, ItemClock]
     grace_us: int
     gap_days: int  # working days from an acceptance with gaps to the last day on which they may be filled
+    fees: frozenset[tuple[str | None, int]] = frozenset()  # the schedule: (code, fen); None: the one that has no code
 
     @property
     def pauses(self) -> frozenset[str]:
@@ -136,8 +138,23 @@ def parse_item(data: Mapping[str, Any]) -> ItemRules:
     if on_the_spot and "promise" in clocks:
         raise Malformed("an item handled on the spot has no promise clock", code="item-clock")
     return ItemRules(
-        unit=data["unit"], on_the_spot=on_the_spot, clocks=clocks, grace_us=grace * _MINUTE_US, gap_days=gap_days
+        unit=data["unit"],
+        on_the_spot=on_the_spot,
+        clocks=clocks,
+        grace_us=grace * _MINUTE_US,
+        gap_days=gap_days,
+        fees=_parse_fees(data),
     )
+
+
+def _parse_fees(data: Mapping[str, Any]) -> frozenset[tuple[str | None, int]]:
+    schedule = data.get("fees", {})
+    if not all(check_value("code", code) and check_value("fen", fen) for code, fen in schedule.items()):
+        raise Malformed(
+            "a schedule of fees is a code and whole fen for each", code="item-fees", mend='write {"copy": 500}'
+        )
+    one = {(None, data["fee_fen"])} if "fee_fen" in data else set[tuple[str | None, int]]()
+    return frozenset({*schedule.items(), *one})
 
 
 def last_fill_day(rules: ItemRules, accepted_on: date, calendar: WorkingDays) -> date:
@@ -208,6 +225,11 @@ def instant_at(us: int) -> datetime:
     if moment is None or moment.year not in _YEARS:
         raise Malformed("the time lies outside the years 2 to 9998", code="instant")
     return moment
+
+
+def us_of(moment: datetime) -> int:
+    """The count of microseconds since 1970 at an aware instant."""
+    return (moment - _EPOCH) // _MICROSECOND
 
 
 def day_at(us: int) -> date:

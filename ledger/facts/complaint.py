@@ -10,8 +10,9 @@
     reviewed ── closed ──▶ closed
 
 At any stage up to the decision, footage is spoken of by the ids of statements elsewhere: ``evidence_held`` (the holds,
-also before anybody has looked at the complaint), ``clip_sealed``, ``clip_missing`` with its reason, ``clip_requested``,
-``clip_granted``, ``clip_denied``, ``clip_viewed``; ``holds_released`` at any later one.
+also before anybody has looked at the complaint), ``evidence_missing`` and ``clip_missing`` with their reasons,
+``clip_sealed``, ``clip_requested``, ``clip_granted``, ``clip_denied``, ``clip_viewed``; ``holds_released`` at any later
+one.
 
 Promise: as for ``stages``, and
 
@@ -84,6 +85,7 @@ COURSE: Final = course(
     received,registered    refused         refused       complaint_head
     received,registered    forwarded       forwarded     complaint_head
     {_OPEN}                evidence_held   =             video_custodian,investigator,system_clock
+    {_OPEN}                evidence_missing  =           video_custodian,system_clock
     {_OPEN}                clip_sealed     =             video_custodian
     {_OPEN}                clip_missing    =             video_custodian
     {_WORK}                clip_requested  =             investigator,{_STAFF}

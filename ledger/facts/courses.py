@@ -24,6 +24,7 @@ from ledger.facts import (
     referral,
     reservation,
     trading,
+    triage,
 )
 from ledger.facts.stages import StageFold
 
@@ -47,6 +48,7 @@ _STREAMS: Final = (
     referral,
     reservation,
     trading,
+    triage,
 )
 FOLDS: Final[dict[str, StageFold[Any]]] = {stream.COURSE.kind: stream.FOLD for stream in _STREAMS}
 RULES: Final[list[dict[str, Any]]] = [rule for stream in _STREAMS for rule in stream.COURSE.rules()]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ledger.facts import adapters, grants
 from ledger.facts.courses import RULES
 from ledger.facts.policy import VOCABULARY
 
@@ -19,7 +20,7 @@ def _rule(role: str, types: str, *when: str) -> dict[str, Any]:
 
 
 _PEOPLE = "key.{0} staff.{0} policy.{0} authority.{0}"
-_CATALOGUE = "unit.{0} window.{0} item.{0} waiver.{0} roster.{0} calendar.{0} site.{0} handdown.{0}"
+_CATALOGUE = "unit.{0} window.{0} item.{0} waiver.{0} roster.{0} calendar.{0} site.{0} handdown.{0} rulepack.{0}"
 _PROPOSED = "change_proposed.v1"
 
 
@@ -41,6 +42,7 @@ _FACTS: Final = {
     "camera": "registered.v1 changed.v1 retired.v1",
     "site": "registered.v1 changed.v1 closed.v1",
     "handdown": "made.v1 taken_back.v1",
+    "rulepack": "adopted.v1 withdrawn.v1",
     "witness": "added.v1 removed.v1 policy_set.v1",
 }
 
@@ -59,6 +61,13 @@ _CENTRES_ROLES: Final = (
     "trading_officer",
 )
 
+# Whoever may see somebody's data says so when they do.
+_READERS: Final = (
+    *("window_clerk", "reviewer", "approver", "unit_head", "supervisor", "investigator", "complaint_head"),
+    *("video_custodian", "privacy_officer", "auditor", "registrar", "mediator", "host", "help_officer"),
+    *("duty_officer", "trading_officer", "enterprise_officer", "tier_dispatcher", "grid_worker"),
+)
+
 # The first policy of a new ledger: the roles of the domain that this version has streams for.
 FIRST_POLICY: Final[dict[str, Any]] = {
     "vocabulary": VOCABULARY,
@@ -71,17 +80,22 @@ FIRST_POLICY: Final[dict[str, Any]] = {
         _rule("catalogue_admin", _CATALOGUE.format(_PROPOSED)),
         _rule(
             "catalogue_admin",
-            _confirmations(("unit", "window", "item", "waiver", "roster", "calendar", "site", "handdown"), _FACTS),
+            _confirmations(
+                ("unit", "window", "item", "waiver", "roster", "calendar", "site", "handdown", "rulepack"), _FACTS
+            ),
             "two_persons",
         ),
         _rule("catalogue_admin", "key.rotated.v1", "own_key"),
+        # Who watches proposes rules too; they hold when a second person of the catalogue confirms.
+        _rule("supervisor", "rulepack.change_proposed.v1"),
         _rule("source_adapter", "imported.* import.*", "own_source"),
         _rule("source_adapter", "key.rotated.v1", "own_key"),
         _rule(
             "window_clerk",
             "ticket.* approval.applied.v1 approval.gaps_told.v1 approval.supplied.v1 approval.accepted.v1"
             " approval.accepted_with_gaps.v1 approval.gap_filled.v1 approval.refused.v1"
-            " approval.branch_opened.v1 approval.withdrawn.v1 approval.delivered.v1 approval.closed.v1",
+            " approval.branch_opened.v1 approval.withdrawn.v1 approval.delivered.v1 approval.closed.v1"
+            " approval.fee_charged.v1",
             "own_window",
         ),
         _rule("window_clerk", "approval.decided.v1", "own_window", "on_the_spot"),
@@ -132,15 +146,19 @@ FIRST_POLICY: Final[dict[str, Any]] = {
         _rule("key_officer", _confirmations(("camera",), _FACTS), "two_persons"),
         _rule(
             "video_custodian",
-            "footage.clip_extracted.v1 footage.hold_placed.v1 footage.hold_release_proposed.v1 footage.purged.v1",
+            "footage.clip_extracted.v1 footage.clip_derived.v1 footage.hold_placed.v1 footage.hold_extended.v1"
+            " footage.hold_release_proposed.v1 footage.purged.v1",
         ),
+        _rule("investigator", "footage.hold_placed.v1 footage.hold_extended.v1"),
+        _rule("complaint_head", "footage.hold_extended.v1"),
         _rule("video_custodian", "footage.hold_released.v1", "two_persons"),
         _rule("key_officer", "footage.hold_released.v1", "two_persons"),
         _rule("video_custodian", "key.rotated.v1", "own_key"),
         _rule(
             "recorder_device",
             "segments.sealed.v1 footage.recording_started.v1 footage.recording_stopped.v1 footage.gap_detected.v1"
-            " footage.gap_ended.v1 footage.clock_stepped.v1 footage.tampered.v1 footage.recovered.v1 footage.purged.v1",
+            " footage.gap_ended.v1 footage.clock_stepped.v1 footage.tampered.v1 footage.recovered.v1 footage.purged.v1"
+            " footage.held_space_passed.v1 footage.held_space_freed.v1",
             "own_camera",
         ),
         _rule("recorder_device", "key.rotated.v1", "own_key"),
@@ -151,11 +169,15 @@ FIRST_POLICY: Final[dict[str, Any]] = {
         _rule(
             "system_clock",
             "log.batch.v1 log.voided.v1 log.time_token.v1 heads.stated.v1"
-            " approval.deemed_accepted.v1 approval.gaps_lapsed.v1 ticket.expired.v1",
+            " approval.deemed_accepted.v1 approval.gaps_lapsed.v1 approval.clocks_recomputed.v1 ticket.expired.v1"
+            " footage.hold_placed.v1 footage.hold_extended.v1 footage.hold_lapsed.v1 footage.hold_deferred.v1",
         ),
         _rule("system_clock", "key.rotated.v1", "own_key"),
         # The centres' streams: who may state what stands in the last column of each one's table.
         *RULES,
+        *grants.RULES,
+        *adapters.RULES,
         *(_rule(role, "key.rotated.v1", "own_key") for role in _CENTRES_ROLES),
+        *(_rule(role, "read.made.v1") for role in _READERS),
     ],
 }

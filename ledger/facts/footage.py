@@ -3,6 +3,9 @@
     recorder/NAME/DATE   segments.sealed …      lines of the recorder's journal, without a hole between batches
     footage/CAMERA       footage.gap_detected ─▶ gap_ended · tampered ─▶ recovered · clip_extracted
                          footage.hold_placed ─▶ hold_release_proposed ─▶ hold_released, by two persons
+                                             ─▶ hold_extended · hold_lapsed, while it is provisional
+                         footage.hold_deferred: a person must say so first, by placing it
+                         footage.held_space_passed ─▶ held_space_freed: holds wait for a person in between
                          footage.purged         refused while a hold on any of its span stands
 
 One stream of a recorder is one UTC day long, so that it is folded quickly.
@@ -27,6 +30,11 @@ PURGED: Final = "footage.purged.v1"
 HOLD_PLACED: Final = "footage.hold_placed.v1"
 RELEASE_PROPOSED: Final = "footage.hold_release_proposed.v1"
 HOLD_RELEASED: Final = "footage.hold_released.v1"
+HOLD_EXTENDED: Final = "footage.hold_extended.v1"
+HOLD_LAPSED: Final = "footage.hold_lapsed.v1"
+HOLD_DEFERRED: Final = "footage.hold_deferred.v1"
+SPACE_PASSED: Final = "footage.held_space_passed.v1"
+SPACE_FREED: Final = "footage.held_space_freed.v1"
 MAX_LINES: Final = 10_000
 """In one batch; a recorder that was cut off for long sends several."""
 
@@ -43,12 +51,14 @@ def footage_stream(camera: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Footage of ``since_us`` ≤ t < ``until_us`` must not go; a provisional one lapses by itself."""
+    """Footage of ``since_us`` ≤ t < ``until_us`` must not go; with an expiry it ends by itself."""
 
     since_us: int
     until_us: int
     ground: str
     expires_us: int | None
+    provisional: bool = False
+    about: frozenset[str] = frozenset()  # cases and tickets
 
     def covers(self, since_us: int, until_us: int, *, now_us: int) -> bool:
         """Whether it stands at ``now_us`` and takes in any of the span."""
@@ -58,10 +68,15 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Footage:
-    """What stands of one camera's footage: its holds by their statements' ids, and the releases proposed."""
+    """What stands of one camera's footage: its holds by their statements' ids, the releases proposed, what waits.
+
+    ``deferred``: holds that a person must place; ``is_full``: held footage is past its share of the recorder's disk.
+    """
 
     holds: Mapping[StatementId, Hold] = field(default_factory=dict)
     proposals: Mapping[StatementId, Proposal] = field(default_factory=dict)
+    deferred: Mapping[StatementId, Hold] = field(default_factory=dict)
+    is_full: bool = False
 
     def held(self, since_us: int, until_us: int, *, now_us: int) -> list[StatementId]:
         """The holds that keep any of the span."""
@@ -103,8 +118,13 @@ class _Footage:
                     mend="have the hold released first, when its ground is over: mingjian-camera release",
                     holds=[id_.hex() for id_ in holds],
                 )
-        elif "hold" in act.data and StatementId(bytes.fromhex(act.data["hold"])) not in state.holds:
-            raise Refused("there is no such hold to release", code="hold-unknown")
+        elif "hold" in act.data:
+            hold = state.holds.get(StatementId(bytes.fromhex(act.data["hold"])))
+            if hold is None:
+                raise Refused("there is no such hold", code="hold-unknown", mend="mingjian-camera holds shows them")
+            _check_hold(hold, act)
+        elif act.type == HOLD_PLACED and act.role == "system_clock" and not (act.data["provisional"] and act.causes):
+            raise Refused("the clock's holds are provisional, and name their cause", code="hold-clock")
 
     def apply(self, state: Footage | None, act: Statement, recorded_us: int | None, registry: Registry) -> Footage:
         """The footage after ``act``."""
@@ -117,8 +137,27 @@ class _Footage:
                     instant_us(act.data["until"]),
                     act.data["ground"],
                     None if expires is None else instant_us(expires),
+                    act.data["provisional"],
+                    frozenset(act.data.get("about", ())),
                 )
-                return replace(state, holds={**state.holds, act.id: hold})
+                waiting = {id_: one for id_, one in state.deferred.items() if not _answers(hold, one)}
+                return replace(state, holds={**state.holds, act.id: hold}, deferred=waiting)
+            case "footage.hold_deferred.v1":
+                until = instant_us(act.data["footage_until"])
+                since, end = instant_us(act.data["since"]), instant_us(act.data["until"])
+                about = frozenset(act.data.get("about", ()))
+                waits = Hold(since, end, act.data["ground"], until, provisional=True, about=about)
+                return replace(state, deferred={**state.deferred, act.id: waits})
+            case "footage.hold_extended.v1":
+                id_, expires = StatementId(bytes.fromhex(act.data["hold"])), act.data.get("expires")
+                until_us = None if expires is None else instant_us(expires)
+                extended = replace(state.holds[id_], expires_us=until_us, provisional=until_us is not None)
+                return replace(state, holds={**state.holds, id_: extended})
+            case "footage.hold_lapsed.v1":
+                gone = bytes.fromhex(act.data["hold"])
+                return replace(state, holds={id_: hold for id_, hold in state.holds.items() if id_ != gone})
+            case "footage.held_space_passed.v1" | "footage.held_space_freed.v1":
+                return replace(state, is_full=act.type == SPACE_PASSED)
             case "footage.hold_release_proposed.v1":
                 proposal = Proposal(
                     change=HOLD_RELEASED,
@@ -133,12 +172,29 @@ class _Footage:
                 return replace(state, proposals={**state.proposals, act.id: proposal})
             case "footage.hold_released.v1":
                 gone, made = bytes.fromhex(act.data["hold"]), bytes.fromhex(act.data["proposal"])
-                return Footage(
+                return replace(
+                    state,
                     holds={id_: hold for id_, hold in state.holds.items() if id_ != gone},
                     proposals={id_: one for id_, one in state.proposals.items() if id_ != made},
                 )
             case _:
                 return state
+
+
+def _check_hold(hold: Hold, act: Statement) -> None:
+    """Refuse to extend what is over, and to let lapse what was confirmed or is not due."""
+    over = hold.expires_us is not None and hold.expires_us <= act.at_us
+    if act.type == HOLD_EXTENDED and over:
+        raise Refused("the hold is over", code="hold-over", mend="place another: mingjian-camera hold")
+    if act.type == HOLD_LAPSED and not (hold.provisional and (over or hold.expires_us is None)):
+        raise Refused(
+            "the hold was confirmed, or is not over yet", code="hold-stands", mend="release it by two persons"
+        )
+
+
+def _answers(hold: Hold, waits: Hold) -> bool:
+    same = hold.ground == waits.ground
+    return same and hold.since_us <= waits.since_us and waits.until_us <= hold.until_us
 
 
 RECORDERS: Final[Any] = _Recorders()

@@ -20,8 +20,6 @@ caller's choice and the caller's label.
 from __future__ import annotations
 
 import heapq
-import json
-import re
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -31,8 +29,8 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
-from ledger.errors import Malformed
 from ledger.facts.exact import DECIMALS, Ratio, decimal_fraction, mean, median, number, percentile
+from ledger.facts.rule_files import bad_rules, day_or_none, read_rules
 
 MICROSECONDS: Final = 1_000_000
 
@@ -70,6 +68,11 @@ class Throughput:
     directly_follows_edges: int
     handover_pairs: int
     handovers_between: int
+
+    @property
+    def n(self) -> int:
+        """Of how many cases it speaks."""
+        return self.cases
 
     def as_json(self, *, decimals: int = DECIMALS) -> dict[str, Any]:
         """The figures under their published names; seconds as numbers with ``decimals`` decimals."""
@@ -200,6 +203,11 @@ class AsOf:
     events: int
 
     @property
+    def n(self) -> int:
+        """Of how many cases it speaks."""
+        return self.started
+
+    @property
     def open(self) -> int:
         """Begun and not yet over."""
         return self.started - self.ended
@@ -243,6 +251,11 @@ class Deadlines:
     open: int
     overdue: int | None
     """Open ones past their deadline at the moment asked about; ``None`` when no moment was named."""
+
+    @property
+    def n(self) -> int:
+        """Of how many cases it speaks."""
+        return self.closed + self.open
 
     @property
     def on_time_rate(self) -> Ratio | None:
@@ -351,20 +364,20 @@ class CardRules:
         rules = tuple(sorted(self.rules, key=lambda rule: rule.threshold))
         object.__setattr__(self, "rules", rules)
         if not rules:
-            raise _bad_rules("the pack has no rules", mend="write at least one rule")
+            raise bad_rules("the pack has no rules", mend="write at least one rule")
         if len({rule.id for rule in rules}) < len(rules):
-            raise _bad_rules("two rules have the same id", mend="give each rule an id of its own")
+            raise bad_rules("two rules have the same id", mend="give each rule an id of its own")
         if any(rule.colour is Colour.GREEN for rule in rules):
-            raise _bad_rules("a rule is green", mend="green is no card: use yellow or red")
+            raise bad_rules("a rule is green", mend="green is no card: use yellow or red")
         if rules[0].threshold <= 0:
-            raise _bad_rules(
+            raise bad_rules(
                 f"the threshold of {rules[0].id} is not above 0",
                 mend="a threshold is a fraction of the time allowed, such as 0.9",
                 rule=rules[0].id,
             )
         for lower, upper in pairwise(rules):
             if lower.threshold == upper.threshold or (lower.colour is Colour.RED and upper.colour is Colour.YELLOW):
-                raise _bad_rules(
+                raise bad_rules(
                     f"{lower.id} ({lower.colour}, {_plain(lower.threshold)}) and {upper.id} ({upper.colour}, "
                     f"{_plain(upper.threshold)}) contradict each other",
                     mend="thresholds are distinct, and every yellow one is below every red one",
@@ -392,6 +405,11 @@ class Backtest:
     unmeasured: int
     """Closed, but without a start or deadline, or with a deadline that is not after the start."""
     cards: tuple[Card, ...]
+
+    @property
+    def n(self) -> int:
+        """How many cases were judged."""
+        return self.green + self.yellow + self.red
 
     def as_json(self) -> dict[str, int]:
         """The counts by name; ``green``, ``yellow`` and ``red`` sum to the n judged."""
@@ -447,7 +465,6 @@ def backtest(terms: Iterable[Term], *, rules: CardRules) -> Backtest:
 _RULE_KEYS: Final = frozenset(
     ("id", "colour", "threshold", "legal_basis", "source", "valid_from", "valid_to", "version")
 )
-_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def threshold_rules(*, yellow: str, red: str) -> CardRules:
@@ -481,13 +498,9 @@ def read_card_rules(data: bytes) -> CardRules:
 
     Validity is in whole days, both included; null is without end.
     """
-    try:
-        found = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_object)
-        json.dumps(found, ensure_ascii=False).encode()  # half a surrogate pair is no text
-    except (ValueError, RecursionError) as error:
-        raise _bad_rules(f"the file is not JSON in UTF-8: {error}", mend="mend the place named") from None
+    found = read_rules(data)
     if not isinstance(found, dict) or found.keys() != {"pack", "rules"} or not isinstance(found["rules"], list):
-        raise _bad_rules("the file is not one pack", mend='write {"pack": NAME, "rules": [RULE, …]}')
+        raise bad_rules("the file is not one pack", mend='write {"pack": NAME, "rules": [RULE, …]}')
     pack = _text(found, "pack", where="the file")
     return CardRules(pack, tuple(_rule(rule, nth=nth) for nth, rule in enumerate(found["rules"], start=1)))
 
@@ -496,20 +509,20 @@ def _rule(found: object, *, nth: int) -> CardRule:
     where = f"rule {nth}"
     if not isinstance(found, dict) or found.keys() != _RULE_KEYS:
         keys = found.keys() if isinstance(found, dict) else set()
-        raise _bad_rules(
+        raise bad_rules(
             f"{where} has not the keys of a rule",
             mend="give each rule exactly these: " + ", ".join(sorted(_RULE_KEYS)),
             missing=sorted(_RULE_KEYS - keys),
             unknown=sorted(keys - _RULE_KEYS),
         )
     if found["colour"] not in (Colour.YELLOW, Colour.RED):
-        raise _bad_rules(f"{where}: the colour is not yellow or red", mend='write "yellow" or "red"')
+        raise bad_rules(f"{where}: the colour is not yellow or red", mend='write "yellow" or "red"')
     version = found["version"]
     if type(version) is not int or not 1 <= version < 2**53:
-        raise _bad_rules(f"{where}: the version is not a number from 1", mend="write 1, 2, 3 …")
-    valid_from, valid_to = (_day(found, key, where=where) for key in ("valid_from", "valid_to"))
+        raise bad_rules(f"{where}: the version is not a number from 1", mend="write 1, 2, 3 …")
+    valid_from, valid_to = (day_or_none(found[key], f"{where}: {key}") for key in ("valid_from", "valid_to"))
     if valid_from and valid_to and valid_to < valid_from:
-        raise _bad_rules(f"{where} ends before it begins", mend="valid_from is not after valid_to")
+        raise bad_rules(f"{where} ends before it begins", mend="valid_from is not after valid_to")
     return CardRule(
         id=_text(found, "id", where=where),
         colour=Colour(found["colour"]),
@@ -525,32 +538,9 @@ def _rule(found: object, *, nth: int) -> CardRule:
 def _text(found: dict[str, Any], key: str, *, where: str) -> str:
     value = found[key]
     if not isinstance(value, str) or not value.strip():
-        raise _bad_rules(f"{where}: {key} is not a text", mend=f'write {key} in quotes, such as "0.9"')
+        raise bad_rules(f"{where}: {key} is not a text", mend=f'write {key} in quotes, such as "0.9"')
     return value
-
-
-def _day(found: dict[str, Any], key: str, *, where: str) -> date | None:
-    value = found[key]
-    if value is None:
-        return None
-    try:
-        if isinstance(value, str) and _DAY.fullmatch(value):
-            return date.fromisoformat(value)
-    except ValueError:
-        pass  # a day of that form which no calendar has
-    raise _bad_rules(f"{where}: {key} is not a day", mend="write it as 2011-01-31, or null for no limit")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # Of two values under one key, JSON readers disagree which counts.
-    if len(dict(pairs)) < len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return dict(pairs)
 
 
 def _plain(threshold: Fraction) -> str:
     return f"{float(threshold):g}"
-
-
-def _bad_rules(message: str, *, mend: str, **details: Any) -> Malformed:
-    return Malformed(f"The card rules cannot be used: {message}", code="rules-malformed", mend=mend, **details)

@@ -21,9 +21,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ledger.errors import Malformed, NotAllowed, Refused
-from ledger.facts.calendar import Calendar, YearSchedule, china_mainland
+from ledger.facts.calendar import Calendar, YearSchedule, calendar_with
 from ledger.facts.cameras import check_camera
-from ledger.facts.case_clocks import ItemRules, parse_item
+from ledger.facts.card_rules import parse_pack
+from ledger.facts.case_clocks import ItemRules, day_at, parse_item
 from ledger.facts.clocks import Unit
 from ledger.facts.places import check_handdown, check_site
 from ledger.facts.policy import Policy, Rule, parse_policy
@@ -61,8 +62,9 @@ _OPENING: Final = {
     "camera": "camera.registered.v1",
     "site": "site.registered.v1",
     "handdown": "handdown.made.v1",
+    "rulepack": "rulepack.adopted.v1",
 }
-_CLOSING: Final = {
+CLOSING: Final = {
     "staff": "staff.left.v1",
     "unit": "unit.closed.v1",
     "window": "window.closed.v1",
@@ -72,6 +74,7 @@ _CLOSING: Final = {
     "camera": "camera.retired.v1",
     "site": "site.closed.v1",
     "handdown": "handdown.taken_back.v1",
+    "rulepack": "rulepack.withdrawn.v1",
 }
 
 
@@ -159,6 +162,22 @@ def possession_message(origin: str, actor: str, public_key: bytes) -> bytes:
 def next_key_digest(public_key: bytes) -> str:
     """What is committed in advance of a rotation: SHA-256 of the next public key, hex."""
     return hashlib.sha256(public_key).hexdigest()
+
+
+def adapter_of(actor: str) -> tuple[str, str] | None:
+    """Kind and source of a live system's adapter, ``adapter/KIND/SOURCE``; None of anybody else."""
+    prefix, _, rest = actor.partition("/")
+    kind, _, source = rest.partition("/")
+    return (kind, source) if prefix == "adapter" and kind and source and "/" not in source else None
+
+
+def source_of(actor: str) -> str | None:
+    """The source that an adapter speaks for, of history (``source/SOURCE``) or live; None of anybody else."""
+    adapter = adapter_of(actor)
+    if adapter is not None:
+        return adapter[1]
+    source = actor.removeprefix("source/")
+    return None if source == actor else source
 
 
 def _check_officer(officer: Any) -> None:
@@ -335,6 +354,8 @@ class Registry:
             return held
         if actor.startswith("source/"):
             return Appointment(actor, frozenset({"source_adapter"}), None, frozenset())
+        if (adapter := adapter_of(actor)) is not None:
+            return Appointment(actor, frozenset({f"{adapter[0]}_adapter"}), None, frozenset())
         if actor.startswith("recorder/"):
             return Appointment(actor, frozenset({"recorder_device"}), None, frozenset())
         raise NotAllowed(f"{actor} holds no appointment", code="no-appointment")
@@ -376,7 +397,7 @@ class Registry:
 
     def calendar(self) -> Calendar:
         """The working days: the shipped schedules, and after them those that the log holds."""
-        return Calendar([*china_mainland().schedules, *self.schedules])
+        return calendar_with(tuple(self.schedules))
 
     def active_keys(self, actor: str) -> list[Thumbprint]:
         """The thumbprints under which ``actor`` may sign now."""
@@ -437,8 +458,7 @@ class Registry:
                             mend="have the unit's approver decide it",
                         )
                 case "own_source":
-                    source = act.actor.removeprefix("source/")
-                    if act.actor == source or act.stream.split("/")[1:2] != [source]:
+                    if act.stream.split("/")[1:2] != [source_of(act.actor)]:
                         raise NotAllowed(f"{act.stream} is not of {act.actor}", code="own-source")
                 case "own_key":
                     if act.stream != f"key/{act.actor}":
@@ -498,7 +518,8 @@ class Registry:
         if kind in _OPENING and act.type != WITNESS_POLICY:
             entry = self.entries.get(act.stream)
             if act.type == _OPENING[kind]:
-                if entry is not None and not entry.closed:
+                # A pack is adopted anew where an item is revised.
+                if entry is not None and not entry.closed and kind != "rulepack":
                     raise Refused(f"{act.stream} is open already", code="already-open")
             elif entry is None or entry.closed:
                 raise Refused(f"{act.stream} is not open", code="not-open")
@@ -526,13 +547,27 @@ class Registry:
                 if not 1 <= data["percent"] <= 100:
                     raise Refused("a promise is at most as long as the law's limit", code="promise-limit")
             case "calendar":
-                YearSchedule.from_json(data)
+                # Known from a day to come it would move no clock on that day, for nobody states anything then.
+                if YearSchedule.from_json(data).known_from > day_at(act.at_us + _SKEW_US):
+                    raise Refused(
+                        f"nobody can know today what becomes known on {data['known_from']}",
+                        code="known-from",
+                        mend="publish the schedule on the day on which it is known, or name the day of its notice",
+                    )
             case "authority" if "certificate" in data:
                 read_certificate(bytes.fromhex(data["certificate"]))
             case "staff":
                 self._check_staff(act.stream, data)
             case "witness":
                 self._check_witness(act.stream, change, data)
+            case "rulepack" if change == _OPENING["rulepack"]:
+                self._check_pack(act, data)
+            case "rulepack":
+                held = self.entries.get(act.stream)
+                if held is None or held.closed:
+                    raise Refused(
+                        f"{act.stream} is not in force", code="not-open", mend="mingjian cards rules shows what is"
+                    )
             case "camera" if "recorder" in data:
                 check_camera(act.stream, data, self.cameras())
             case "site" if "kind" in data:
@@ -591,6 +626,46 @@ class Registry:
                 mend="promise a shorter time, in the same unit, or have a longer one waived first: waiver.granted.v1",
                 percent=percent,
             )
+
+    def _check_pack(self, act: Statement, data: Mapping[str, Any]) -> None:
+        pack = parse_pack(data["pack"])
+        if act.stream != f"rulepack/{pack.name}":
+            raise Refused(
+                f"{act.stream} is not the stream of the pack {pack.name}",
+                code="pack-stream",
+                mend=f"use rulepack/{pack.name}",
+            )
+        today = day_at(act.at_us)
+        for rule in pack.rules:
+            if rule.valid_to is not None and rule.valid_to < today:
+                raise Refused(
+                    f"{rule.id} could never fire: it was valid up to {rule.valid_to}",
+                    code="rule-never",
+                    mend="leave it out, or give it a later valid_to",
+                    rule=rule.id,
+                )
+        known = [(stream, entry) for stream, entry in self.entries.items() if stream.startswith("rulepack/")]
+        for stream, entry in known:
+            own = stream == act.stream
+            if entry.closed and not own:
+                continue
+            for old in parse_pack(entry.data["pack"]).rules:
+                new = next((rule for rule in pack.rules if rule.id == old.id), old)
+                # A card names rule and version: the two must say for ever what was asked.
+                if own and new != old and new.version <= old.version:
+                    raise Refused(
+                        f"{new.id} is another rule than its version {old.version}",
+                        code="rule-version",
+                        mend=f"give it version {old.version + 1}",
+                        rule=new.id,
+                    )
+                if not own and new != old:
+                    raise Refused(
+                        f"another rule {old.id} is in force in {stream}",
+                        code="rule-known",
+                        mend="give yours an id of its own, or have the other pack withdrawn first",
+                        rule=old.id,
+                    )
 
     def _check_quorum(self, **after: Any) -> None:
         """Refuse a change after which nobody could mend the ledger, or its clock could not open a batch."""
@@ -679,7 +754,7 @@ class Registry:
             self.policy = parse_policy(data["policy"])
         elif kind == "calendar":
             self.schedules.append(YearSchedule.from_json(data))
-        elif kind in _CLOSING and act.type == _CLOSING[kind]:
+        elif kind in CLOSING and act.type == CLOSING[kind]:
             self.entries[act.stream] = replace(self.entries[act.stream], closed=True)
             self.appointments.pop(act.stream, None)
         elif kind != GENESIS_STREAM:

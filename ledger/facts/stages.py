@@ -148,12 +148,17 @@ class StageFold(Generic[M]):
         """The matter after a valid ``act``."""
         verb = verb_of(act.type)
         after = self.course.moves[verb][NOTHING if state is None else state.stage][0]
-        hands = {**({} if state is None else state.hands), verb: registry.person_of(act.actor)}
+        hands = {**({} if state is None else state.hands), verb: hand_of(act, registry)}
         if state is None:
             state = self._state(stage=after, opener=act.actor, hands=hands)
         else:
             state = replace(state, stage=after, hands=hands)
         return state if self._take is None else self._take(state, act, registry)
+
+
+def hand_of(act: Statement, registry: Registry) -> str:
+    """Whose act it is: whom an adapter names (``hand``), else the person behind the actor."""
+    return str(act.data.get("hand") or registry.person_of(act.actor))
 
 
 # ── What the streams' own rules share ──────────────────────────────────────────────────────────────────────
@@ -167,7 +172,7 @@ def check_code(value: Any, known: Collection[str], what: str) -> None:
 
 def check_second_person(state: Matter, act: Statement, registry: Registry, first: str) -> None:
     """Refuse the person who did ``first`` last: this act is another's (four eyes)."""
-    if state.hands.get(first) == registry.person_of(act.actor):
+    if state.hands.get(first) == hand_of(act, registry):
         raise NotAllowed(
             f"whoever stated “{words(first)}” does not state “{words(verb_of(act.type))}”",
             code="two-persons",

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from typing import Any, Final, Protocol
 
-from ledger.errors import Malformed, Refused
-from ledger.facts import approval, attested, courses, erasure, footage, ticket, times
-from ledger.facts.registry import Registry
+from ledger.errors import Malformed, NotAllowed, Refused
+from ledger.facts import approval, attested, courses, erasure, footage, grants, read, ticket, times
+from ledger.facts.registry import Registry, adapter_of
 from ledger.facts.types import TYPES, check_data, type_named
 from ledger.statement import Statement
 
@@ -54,6 +54,9 @@ FOLDS: Final[dict[str, Fold]] = {
     "log": times.LOG,
     "recorder": footage.RECORDERS,
     "footage": footage.FOOTAGE,
+    "read": read.READS,
+    "grant": grants.GRANTS,
+    "redaction": grants.REDACTIONS,
     **courses.FOLDS,
 }
 
@@ -70,6 +73,8 @@ def check_act(registry: Registry, act: Statement, state: Any) -> None:
     if act.kind != declared.stream_kind:
         raise Malformed(f"{act.type} does not belong in {act.stream}", code="stream-kind")
     check_data(declared, act.data, len(act.sd))
+    if "hand" in act.data and adapter_of(act.actor) is None:
+        raise NotAllowed("only an adapter says whose act it was", code="hand", mend="leave it out, and act yourself")
     unit_of = getattr(state, "unit_of", None)
     registry.check_rights(
         act,

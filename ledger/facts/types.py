@@ -144,6 +144,7 @@ GOVERNING_KINDS: Final = frozenset(
         "camera",
         "site",
         "handdown",
+        "rulepack",
     }
 )
 
@@ -286,6 +287,7 @@ _ITEM = {
     "back_office": "codes?",  # reasons why it may not be closed at the window
     "gap_days": "count?",  # working days in which gaps are filled after an acceptance with gaps; 15 unless given
     "fee_fen": "fen?",
+    "fees": "object?",  # the schedule, where there is more than one: code → fen
     "valid_from": "date?",
 }
 declare("item.published.v1", proposal="id", **_ITEM)
@@ -309,6 +311,7 @@ _CAMERA = {
     "site": "code?",
     "signage": "code?",  # the document that says people are told
     "assessment": "code?",  # the privacy impact assessment
+    "masks": "codes?",  # x/y/w/h in pixels: what nobody is shown, as nursing areas, screens, papers, other counters
 }
 declare("camera.registered.v1", proposal="id", **_CAMERA)
 declare("camera.changed.v1", proposal="id", **_CAMERA)
@@ -325,10 +328,16 @@ declare(
     source="text",
 )
 
+# In rulepack/NAME: the rules by which prompts and cards are raised, see ``card_rules``. A later one replaces it.
+declare("rulepack.adopted.v1", proposal="id", pack="object")
+declare("rulepack.withdrawn.v1", proposal="id", reason="code")
+
 # ---------------------------------------------------------------------- an approval (办件)
 
+# Whose act it was, of one that an adapter states for a system brought in; nobody else speaks for others.
+_HAND: Final = {"hand": "pseudonym code?"}
 # Of an act of a person that was entered afterwards: from ``paper``, or after an ``outage``.
-_LATE: Final = {"late": "code?"}
+_LATE: Final = {"late": "code?", **_HAND}
 
 declare(
     "approval.applied.v1",
@@ -341,6 +350,7 @@ declare(
     subject="sealed text?",
     applicant_band="code?",
     papers="codes?",
+    tracking="id?",  # SHA-256 of the code by which the applicant follows the case
     **_LATE,
 )
 declare("approval.gaps_told.v1", gaps="codes", **_LATE)
@@ -363,6 +373,10 @@ declare("approval.withdrawn.v1", reason="sealed text?", **_LATE)
 declare("approval.delivered.v1", how="code", **_LATE)
 declare("approval.closed.v1", **_LATE)
 declare("approval.reopened.v1", reason="code", **_LATE)
+declare("approval.fee_charged.v1", fen="fen", fee="code?", **_LATE)  # ``fee``: of the item's schedule
+# A schedule of working days moved or settled what is due. ``runs``: "clock/branch/step/number" → [due before, due now],
+# null where it is not known.
+declare("approval.clocks_recomputed.v1", reason="code", calendar="id", runs="object")
 # A second person vouches for the claimed time of the late entry at that place of the case.
 declare("approval.late_entry_confirmed.v1", seq="count")
 
@@ -482,14 +496,14 @@ declare("inspection.fault_mended.v1", fault="code")
 declare("inspection.cancelled.v1", reason="code")
 declare("inspection.closed.v1")
 
-declare("grid.reported.v1", kind="code", tier="code", place="sealed text", words="sealed text?", **_CONTACT)
-declare("grid.dispatched.v1", unit="code")
-declare("grid.rejected.v1", reason="code")
-declare("grid.escalated.v1", tier="code", reason="code")
-declare("grid.handled.v1", measures="codes?", words="sealed text?")
-declare("grid.verified.v1", words="sealed text?")
-declare("grid.sent_back.v1", reason="code")
-declare("grid.closed.v1")
+declare("grid.reported.v1", kind="code", tier="code", place="sealed text", words="sealed text?", **_CONTACT, **_HAND)
+declare("grid.dispatched.v1", unit="code", **_HAND)
+declare("grid.rejected.v1", reason="code", **_HAND)
+declare("grid.escalated.v1", tier="code", reason="code", **_HAND)
+declare("grid.handled.v1", measures="codes?", words="sealed text?", **_HAND)
+declare("grid.verified.v1", words="sealed text?", **_HAND)
+declare("grid.sent_back.v1", reason="code", **_HAND)
+declare("grid.closed.v1", **_HAND)
 
 # Public purchases are public: project, bidders and sums stand in clear.
 declare("trading.planned.v1", project="text", buyer="code", method="code", fen="fen", ocid="code?")
@@ -558,6 +572,8 @@ declare("complaint.assigned.v1", investigator="code")
 declare("complaint.refused.v1", reason="code", reasons="sealed text")
 declare("complaint.forwarded.v1", unit="code", reason="code")
 declare("complaint.evidence_held.v1", holds="ids")  # footage.hold_placed
+# Why nothing is held, or not on those cameras; ``expires``: when the first of their footage goes by its term.
+declare("complaint.evidence_missing.v1", reason="code", cameras="codes?", expires="instant?")
 declare("complaint.clip_sealed.v1", clip="id")  # footage.clip_extracted
 declare("complaint.clip_missing.v1", camera="code", reason="code", since="instant", until="instant")
 declare("complaint.clip_requested.v1", clip="id", purpose="code", basis="code", words="sealed text?")
@@ -615,6 +631,8 @@ declare(
 # ---------------------------------------------------------------------- sealed values erased, kept and shown
 
 # In erasure/SUBJECT, where SUBJECT is the stream whose values they are, or person/PSEUDONYM: see ``erasure``.
+# Who looked at somebody's data: see ``read``.
+declare("read.made.v1", subject="code", purpose="code")
 declare("erasure.proposed.v1", ground="code", digests="digests")
 declare("erasure.made.v1", proposal="id", ground="code", digests="digests")
 declare("hold.placed.v1", "erasure", ground="code")
@@ -646,11 +664,73 @@ declare("footage.tampered.v1", state="code", measured="object", **_SEEN)
 declare("footage.recovered.v1", state="code", measured="object", **_SEEN)
 # In footage/CAMERA, by a custodian. Spans are half open: from ≤ t < to.
 _SPAN: Final = {"since": "instant", "until": "instant"}
-declare("footage.clip_extracted.v1", sha256="id", manifest="id", **_SPAN)
-declare("footage.hold_placed.v1", ground="code", provisional="bool", expires="instant?", **_SPAN)
+# ``offset_us``: the camera's own clock less the recorder's, where the camera told it.
+declare("footage.clip_extracted.v1", sha256="id", manifest="id", offset_us="int?", codec="code?", **_SPAN)
+# A clip encoded or packed anew, for players: ``kind`` remuxed, transcoded or exact_cut; ``report`` as of redactions.
+declare("footage.clip_derived.v1", clip="id", clip_sha256="id", kind="code", sha256="id", report="id", **_SPAN)
+# ``about``: the cases and tickets it is for, where a complaint has it placed.
+declare("footage.hold_placed.v1", ground="code", provisional="bool", expires="instant?", about="codes?", **_SPAN)
+declare("footage.hold_extended.v1", hold="id", ground="code", expires="instant?")  # without one: until it is released
+declare("footage.hold_lapsed.v1", hold="id", ground="code")
+# Not placed, for a person must say so first; ``footage_until``: when the footage goes by its term.
+declare("footage.hold_deferred.v1", ground="code", reason="code", footage_until="instant", about="codes?", **_SPAN)
 declare("footage.hold_release_proposed.v1", hold="id", ground="code")
 declare("footage.hold_released.v1", proposal="id", hold="id", ground="code")
 declare("footage.purged.v1", rule="code", segments="count", bytes="count", root="id", **_SPAN)
+# By its recorder: held footage is past its share of the disk, or within it again.
+declare("footage.held_space_passed.v1", held_bytes="count", disk_bytes="count")
+declare("footage.held_space_freed.v1", held_bytes="count", disk_bytes="count")
+
+# ---------------------------------------------------------------------- who may see footage: see ``grants``
+
+# In grant/ID: one clip, one viewer (actor). ``clip``: the statement that extracted it; spans are of its time.
+# ``rights``: view, download, unblurred; ``tracks``: of a redaction's, those to be left clear.
+_ASKED: Final = {"clip": "id", "viewer": "code", "rights": "codes", "tracks": "codes?", **_SPAN}
+declare(
+    "footage.clip_requested.v1",
+    "grant",
+    camera="code",
+    purpose="code",
+    basis="code",
+    complaint="code?",
+    words="sealed text?",
+    **_ASKED,
+)
+# ``complained_of``: actors, as the complaint names them then.
+declare("footage.clip_granted.v1", "grant", expires="instant", complained_of="codes", **_ASKED)
+declare("footage.clip_refused.v1", "grant", reason="code", reasons="sealed text?")
+declare("footage.grant_withdrawn.v1", "grant", reason="code")
+declare("footage.link_issued.v1", "grant", link="id", expires="instant")  # SHA-256 of the link's own part
+# ``rendition``: clip (as it was cut) or redacted, which names the statement that confirmed it; ``sha256``: of the file
+# that was served, from which a watermarked one may have been made.
+_SERVED: Final = {
+    "viewer": "code",
+    "viewer_role": "code",  # in which it was asked for
+    "purpose": "code",
+    "complaint": "code?",
+    "sha256": "id",
+    "redaction": "id?",
+}
+declare("footage.clip_viewed.v1", "grant", rendition="code", link="id?", **_SERVED, **_SPAN)
+declare("footage.clip_downloaded.v1", "grant", link="id?", **_SERVED)
+declare("footage.clip_shared.v1", "grant", receiver="code", how="code", **_SERVED)
+declare("footage.clip_verified.v1", "grant", sha256="id", outcome="code")
+# In redaction/ID. ``clip_sha256``: what it was made of; ``report``: SHA-256 of what its manifest says was done.
+declare(
+    "footage.clip_redacted.v1",
+    "redaction",
+    clip="id",
+    clip_sha256="id",
+    sha256="id",
+    report="id",
+    tracks="count",
+    clear="codes?",
+    grant="code?",
+    masks="count",
+    uncovered="count",  # spans in which somebody may be seen
+)
+declare("footage.redaction_confirmed.v1", "redaction", redacted="id", seen="count")
+declare("footage.redaction_rejected.v1", "redaction", redacted="id", reason="code")
 
 # ---------------------------------------------------------------------- cards: see ``cards``
 
@@ -661,7 +741,7 @@ declare(
     colour="code",
     pack="code",
     version="count",  # of the rule
-    rules="hex",  # SHA-256 of the pack's file
+    rules="hex",  # SHA-256 of the pack in canonical JSON
     unit="code?",
     clock="code?",
     branch="code?",
@@ -675,3 +755,10 @@ declare("card.appealed.v1", grounds="sealed text")
 declare("card.upheld.v1", reasons="sealed text?")
 declare("card.revocation_proposed.v1", reason="code", fires="instant?")  # ``fires``: when it is due now, if ever
 declare("card.revoked.v1", reason="code", reasons="sealed text?")
+
+# ---------------------------------------------------------------------- what is odd, looked at: see ``triage``
+
+# In anomaly/DIGEST of kind, case and evidence. ``version``: of the detector; ``evidence``: the statements it rests on.
+_TRIAGED: Final = {"kind": "code", "version": "count", "case": "code", "evidence": "ids", "reason": "sealed text"}
+declare("anomaly.confirmed.v1", **_TRIAGED)
+declare("anomaly.dismissed.v1", **_TRIAGED)

@@ -1,11 +1,12 @@
-"""Reasons to open a file, found in a log that brings nothing but cases, steps, people and times. Never a verdict.
+"""Reasons to open a file, found in a log. Never a verdict. Here: in one that brings nothing but cases, steps, people
+and times; ``live_run`` looks at a live log, with registries, clocks, tickets and cards.
 
 Promise: the same log and the same order rules give the same rows. Each row has a kind, the statements that show it, a
 base rate (how many cases of this log show the same) and words; rows of all kinds are ranked by one score, −ln of the
 base rate (see ``found``). Only ``leaves`` that are in the log are evidence.
 
-    A1 skipped · A2 back_dated · A3 stall · A5 batch · A6 off_hours · A7 loop · A9 rare_hands · A10 four_eyes ·
-    A20 impossible
+    A1 skipped · A2 back_dated · A3 stall · A4 hugging · A5 batch · A6 off_hours · A7 loop · A9 rare_hands ·
+    A10 four_eyes · A20 impossible
 
 The log is read three times as a stream: learn, judge, and once in the order of actors for A5. What is kept grows with
 the number of distinct steps, of pairs of person and step, of flagged cases, and by 8 bytes per event (``stall``).
@@ -15,10 +16,10 @@ from __future__ import annotations
 
 import json
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
+from typing import Any, Final
 
 from ledger.errors import Malformed
-from ledger.facts.anomalies import batch
+from ledger.facts.anomalies import batch, hugging
 from ledger.facts.anomalies.back_dated import BackDated
 from ledger.facts.anomalies.found import Anomaly, Detector, Log
 from ledger.facts.anomalies.four_eyes import FourEyes
@@ -30,10 +31,14 @@ from ledger.facts.anomalies.skipped import Order, Skipped
 from ledger.facts.anomalies.stall import Stall
 
 _MOST_STEPS = 500
+_BY_TIME: Final = frozenset({"A2", "A3", "A6"})
+VERSIONS: Final = {f"A{number}": 1 for number in range(1, 21)}
+"""Which version of each kind's detector this is; it goes up when the detector comes to find other things."""
 
 
 def find_anomalies(log: Log, *, order: Order | None = None) -> list[Anomaly]:
     """All anomalies of ``log``, the highest score first, equals in the order of the cases, one per case and kind."""
+    impossible = Impossible()
     detectors: list[Detector] = [
         Skipped(order),
         BackDated(),
@@ -42,7 +47,7 @@ def find_anomalies(log: Log, *, order: Order | None = None) -> list[Anomaly]:
         Loop(),
         RareHands(),
         FourEyes(),
-        Impossible(),
+        impossible,
     ]
     for case, events in log.cases():
         for detector in detectors:
@@ -51,7 +56,10 @@ def find_anomalies(log: Log, *, order: Order | None = None) -> list[Anomaly]:
         for detector in detectors:
             detector.judge(case, events)
     found = [anomaly for detector in detectors for anomaly in detector.found()]
+    # Where a time cannot be, no wait and no order of times is one either.
+    found = [row for row in found if row.kind not in _BY_TIME or impossible.leaves.isdisjoint(row.leaves)]
     found += batch.find(log.strokes())
+    found += hugging.find(log.runs(), who=("经办人", "the hand"))
     return sorted(found, key=lambda anomaly: (-anomaly.score, anomaly.case, anomaly.kind))
 
 
@@ -124,4 +132,4 @@ def _bad(what: str, **details: Any) -> Malformed:
     )
 
 
-__all__ = ["Anomaly", "Log", "Order", "find_anomalies", "read_order"]
+__all__ = ["VERSIONS", "Anomaly", "Log", "Order", "find_anomalies", "read_order"]

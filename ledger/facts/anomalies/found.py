@@ -9,6 +9,7 @@ longest gap and a rarest hand, whatever the log: there strength moves the score 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -49,6 +50,17 @@ class Stroke(NamedTuple):
     leaf: int
 
 
+class Run(NamedTuple):
+    """A term that ended: of a live case its promise clock. ``unit``: whose it was; ``leaf``: what ended it."""
+
+    case: int
+    unit: str
+    started_us: int
+    due_us: int
+    stopped_us: int
+    leaf: int
+
+
 class Log(Protocol):
     """An imported log, read from its beginning as often as it is asked for."""
 
@@ -57,6 +69,9 @@ class Log(Protocol):
 
     def strokes(self) -> Iterator[Stroke]:
         """Each event that has an activity, an actor and a time of day, in the order of those three."""
+
+    def runs(self) -> Iterator[Run]:
+        """The cases that have a start, a deadline and an end, as terms of whoever did their last event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +120,53 @@ def named(activity: str) -> str:
 def share(rate: Fraction) -> str:
     """A rate as people read it."""
     return f"{float(rate):.2%}"
+
+
+class Reasons:
+    """The rows of a kind that has several reasons. Each has its own base rate; a case is named for its rarest.
+
+    ``could``: one more case in which that reason could have shown; ``did``: it did. A reason that needs no
+    comparison (``at_all``: a rule was broken, whatever others do) is measured against all cases, and is named however
+    many show it.
+    """
+
+    def __init__(self, kind: str) -> None:
+        """Nothing seen yet."""
+        self._kind = kind
+        self._could: Counter[str] = Counter()
+        self._did: dict[str, dict[int, tuple[float, tuple[int, ...], str, str]]] = {}
+
+    def could(self, reason: str, cases: int = 1) -> None:
+        """So many more cases in which it could have shown."""
+        self._could[reason] += cases
+
+    def did(self, reason: str, case: int, leaves: Iterable[int], zh: str, en: str, *, strength: float = 0.0) -> None:
+        """It showed in ``case``; of several times the strongest counts."""
+        rows = self._did.setdefault(reason, {})
+        shown = tuple(dict.fromkeys(leaves))[:EVIDENCE]
+        if case not in rows or rows[case][0] < strength:
+            rows[case] = strength, shown, zh, en
+
+    def found(self, *, at_all: int | None = None) -> Iterator[Anomaly]:
+        """One row per case. ``at_all``: the number of all cases, for kinds whose reasons need no comparison."""
+        best: dict[int, Anomaly] = {}
+        for reason, rows in sorted(self._did.items()):
+            of = max(len(rows), self._could[reason] if at_all is None else at_all)
+            rate = Fraction(len(rows), of)
+            if at_all is None and rate > COMMON:
+                continue
+            strengths = ranks([strength for strength, *_ in rows.values()])
+            times = f"{len(rows)}/{of}"
+            for (case, (strong, leaves, zh, en)), rank in zip(rows.items(), strengths, strict=True):
+                row = Anomaly(
+                    case,
+                    self._kind,
+                    score(rate, strength=rank if strong else 0.0),
+                    rate,
+                    leaves,
+                    f"{zh}；{times} 有此情形",
+                    f"{en}; so in {times}",
+                )
+                if case not in best or best[case].score < row.score:
+                    best[case] = row
+        yield from (best[case] for case in sorted(best))

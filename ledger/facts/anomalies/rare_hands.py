@@ -25,8 +25,9 @@ _OFTENER: Final = 2
 class RareHands:
     """The detector."""
 
-    def __init__(self) -> None:
-        """Nothing learnt yet."""
+    def __init__(self, *, oftener: int = _OFTENER) -> None:
+        """Nothing learnt yet. ``oftener``: how many times as often chance would have it."""
+        self._oftener = oftener
         self._pairs: Counter[tuple[str, str]] = Counter()
         self._steps: Counter[str] = Counter()
         self._people: Counter[str] = Counter()
@@ -53,7 +54,7 @@ class RareHands:
             if met > FEW or step < LEAST_CASES or met * _SHARE > step:
                 continue
             by_chance = self._people[event.resource] * step
-            if by_chance >= _OFTENER * met * self._n:
+            if by_chance >= self._oftener * met * self._n:
                 rare.append((by_chance / (met * self._n), event))
         if rare:
             strength, worst = max(rare)

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Final
 
-from ledger.facts.anomalies.found import COMMON, LEAST_CASES, Anomaly, Seen, named, score
+from ledger.facts.anomalies.found import COMMON, EVIDENCE, LEAST_CASES, Anomaly, Seen, named, score
 
 HOLDS: Final = Fraction(98, 100)
 MOST: Final = 300
@@ -28,15 +28,16 @@ Order = frozenset[tuple[str, str]]
 class Skipped:
     """The detector. ``order``: rules given by hand, in the place of mined ones."""
 
-    def __init__(self, order: Order | None = None) -> None:
-        """Nothing learnt yet."""
+    def __init__(self, order: Order | None = None, *, most: int = MOST) -> None:
+        """Nothing learnt yet. ``most``: so many steps are learnt, the first that the log has."""
         self._given = order
+        self._most = most
         self._with: Counter[str] = Counter()
         self._before: Counter[tuple[str, str]] = Counter()
         self._needs: dict[str, list[str]] | None = None
         self._due: Counter[str] = Counter()
         self._missing: Counter[str] = Counter()
-        self._broken: list[tuple[int, dict[str, tuple[int, str]]]] = []
+        self._broken: list[tuple[int, dict[str, tuple[list[int], str]]]] = []
 
     def learn(self, case: int, events: Sequence[Seen]) -> None:
         """Count who comes before whom."""
@@ -45,7 +46,7 @@ class Skipped:
         came: list[str] = []
         for event in events:
             b = event.activity
-            if b and b not in came and (b in self._with or len(self._with) < MOST):
+            if b and b not in came and (b in self._with or len(self._with) < self._most):
                 self._with[b] += 1
                 self._before.update((a, b) for a in came)
                 came.append(b)
@@ -56,7 +57,7 @@ class Skipped:
             self._needs = self._rules()
         came: set[str] = set()
         due: set[str] = set()
-        missing: dict[str, tuple[int, str]] = {}
+        missing: dict[str, tuple[list[int], str]] = {}
         for event in events:
             b = event.activity
             if b in came:
@@ -64,7 +65,7 @@ class Skipped:
             for a in self._needs.get(b, ()):
                 due.add(a)
                 if a not in came:
-                    missing.setdefault(a, (event.leaf, b))
+                    missing.setdefault(a, ([], b))[0].append(event.leaf)
             came.add(b)
         self._due.update(due)
         self._missing.update(missing.keys())
@@ -77,14 +78,14 @@ class Skipped:
             rate, a = min((Fraction(self._missing[a], self._due[a]), a) for a in missing)
             if rate > COMMON and self._given is None:
                 continue
-            leaf, b = missing[a]
+            leaves, b = missing[a]
             times = f"{self._missing[a]}/{self._due[a]}"
             yield Anomaly(
                 case,
                 "A1",
                 score(rate),
                 rate,
-                (leaf,),
+                tuple(leaves[:EVIDENCE]),
                 f"做了“{named(b)}”，而此前没有“{named(a)}”；本应先有该步骤的办件中，仅 {times} 缺失",
                 f"“{named(b)}” was done without “{named(a)}” before it; it is missing so in {times} cases only",
             )

@@ -34,8 +34,9 @@ def _waits(events: Sequence[Seen]) -> Iterator[tuple[Seen, Seen, int]]:
 class Stall:
     """The detector."""
 
-    def __init__(self) -> None:
-        """Nothing learnt yet."""
+    def __init__(self, *, least_us: int = 0) -> None:
+        """Nothing learnt yet. ``least_us``: no shorter wait is a stall, however short the others are."""
+        self._least_us = least_us
         self._gaps: dict[str, array[int]] = {}
         self._longest: dict[str, Fraction] | None = None
         self._judged = 0
@@ -61,7 +62,7 @@ class Stall:
         stalls = [
             (gap / self._longest[event.activity], (before.leaf, event.leaf), event.activity, gap)
             for before, event, gap in _waits(events)
-            if gap > self._longest.get(event.activity, gap)
+            if gap > self._longest.get(event.activity, gap) and gap >= self._least_us
         ]
         if stalls:
             strength, leaves, activity, gap = max(stalls)
