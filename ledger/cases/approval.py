@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
+from ledger.cases.tracking import tracking_digest
 from ledger.door.desk import Desk
 from ledger.door.door import Outcome
 from ledger.errors import NotFound, Refused
@@ -56,9 +57,13 @@ def apply_for(
     applicant_band: str | None = None,
     papers: Iterable[str] = (),
     ticket: str | None = None,
+    tracking: str | None = None,
     request: str | None = None,
 ) -> Outcome:
-    """Take an application, under the version of the item that is valid on its day. This is the receipt of papers."""
+    """Take an application, under the version of the item that is valid on its day. This is the receipt of papers.
+
+    ``tracking``: the code on the applicant's slip (``tracking.new_tracking_code``).
+    """
     _, registry = desk.door.registry()
     version = registry.item_valid_on(item, day_at(desk.clock()).isoformat())
     return _say(
@@ -76,6 +81,7 @@ def apply_for(
         subject=subject,
         applicant_band=applicant_band,
         papers=list(papers) or None,
+        tracking=None if tracking is None else tracking_digest(tracking),
     )
 
 
@@ -221,6 +227,11 @@ def close(desk: Desk, case: str, *, request: str | None = None) -> Outcome:
 def reopen(desk: Desk, case: str, reason: str, *, request: str | None = None) -> Outcome:
     """Take a closed case up again."""
     return _say(desk, case, "reopened", request, reason=reason)
+
+
+def charge_fee(desk: Desk, case: str, fen: int, *, fee: str | None = None, request: str | None = None) -> Outcome:
+    """State that a fee was charged. ``fee``: its code in the item's schedule, where that has more than one."""
+    return _say(desk, case, "fee_charged", request, fen=fen, fee=fee)
 
 
 def confirm_late_entry(desk: Desk, case: str, seq: int, *, request: str | None = None) -> Outcome:

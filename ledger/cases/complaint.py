@@ -10,12 +10,11 @@ What may follow what is decided by ``ledger.facts.complaint``.
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections.abc import Iterable
 from datetime import date
 
 from ledger.cases.acts import act, hexes
+from ledger.cases.tracking import tracking_digest
 from ledger.door.desk import Desk
 from ledger.door.door import Outcome
 from ledger.statement import StatementId
@@ -24,16 +23,6 @@ from ledger.statement import StatementId
 def stream_of(complaint: str) -> str:
     """The stream of a complaint."""
     return f"complaint/{complaint}"
-
-
-def new_tracking_code() -> str:
-    """A code for a citizen to follow a complaint by: too long to be guessed."""
-    return secrets.token_hex(16)
-
-
-def tracking_digest(code: str) -> str:
-    """What stands of a tracking code in the log."""
-    return hashlib.sha256(code.encode()).hexdigest()
 
 
 def receive(
@@ -55,7 +44,7 @@ def receive(
 ) -> Outcome:
     """Take a complaint about events, or about what happened at a window in a span of time.
 
-    ``tracking``: the code that the citizen keeps (``new_tracking_code``); its digest alone stands in the log.
+    ``tracking``: the code that the citizen keeps (``tracking.new_tracking_code``); its digest alone stands in the log.
     """
     return act(
         desk,

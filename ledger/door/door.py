@@ -16,7 +16,7 @@ from typing import Any, Final
 from eventsourcing.application import AggregateNotFoundError, Repository
 from eventsourcing.persistence import EventStore, StoredEvent
 
-from ledger.disclosure import Disclosure, derive_salt, pseudonym, seal_value
+from ledger.disclosure import Disclosure, derive_salt, open_disclosure, pseudonym, seal_value
 from ledger.door.stated import Stated, StatementMapper, Stream, fold_stream
 from ledger.errors import Conflict, Malformed, NotAllowed, Refused, Unavailable
 from ledger.facts.registry import Registry
@@ -33,6 +33,7 @@ from ledger.statement import (
     preview_statement,
 )
 from ledger.store.database import Database
+from ledger.store.erasures import erased_by
 from ledger.store.reading import Head, LogReader
 from ledger.store.recorder import (
     End,
@@ -236,9 +237,14 @@ class Door:
             )
         return size, root
 
-    def commit(self, entry: bytes) -> Outcome:
-        """Take in a statement signed elsewhere: its bytes are checked and stored as they came."""
+    def commit(self, entry: bytes, disclosures: Sequence[str] = ()) -> Outcome:
+        """Take in a statement signed elsewhere: its bytes are checked and stored as they came.
+
+        ``disclosures``: sealed values that no draft brought here, in the form of RFC 9901. A statement whose values
+        are neither here nor with it is refused: nobody could tell them from values that were made away with.
+        """
         act = open_statement(entry)
+        brought = [open_disclosure(text) for text in disclosures]
         for _ in range(_TRIES):
             epoch, registry = self.registry()
             record = registry.key_of(act)
@@ -259,13 +265,39 @@ class Door:
             self._check_seen(act)
             check_act(registry, act, None if stream is None else stream.state)
             event = self._mapper.to_stored_event(Stated(act))
+            self._check_open()
+            # Values first, as ever; and only of an act that is allowed.
+            self._deposit(act, brought)
             try:
-                self._check_open()
                 self._recorder.insert_events([event], epoch=epoch, governs=type_named(act.type).governs)
             except (StaleEpochError, SeqTakenError, RequestTakenError):
                 continue
             return Outcome(act.id, act.stream, act.seq, repeated=False)
         raise Unavailable("others keep writing to the same stream", code="contention", mend="try again")
+
+    def _deposit(self, act: Statement, brought: Sequence[Disclosure]) -> None:
+        """Keep what was brought, and see that every value of ``act`` is kept here, or was erased by two persons."""
+        if strange := {one.digest for one in brought} - set(act.sd):
+            raise Malformed(
+                f"{len(strange)} of the disclosures are of no value in this statement",
+                code="disclosures",
+                mend="send those whose digests stand in its _sd",
+            )
+        if not act.sd:
+            return
+        if brought:
+            self._vault.add([(act.stream, one) for one in brought], keys=self._vault.subject_keys([act.stream]))
+        missing = set(act.sd) - self._vault.held(act.sd)
+        if missing:
+            with self._database.use("reader") as connection:
+                missing -= erased_by(connection, missing, subjects=[act.stream]).keys()
+        if missing:
+            raise Refused(
+                f"{len(missing)} of its sealed values were never brought here",
+                code="value-missing",
+                mend="send their disclosures with the statement, or have it drafted here",
+                digests=sorted(missing),
+            )
 
     def _check_seen(self, act: Statement) -> None:
         if self._reader.batch_root(act.seen_size) != act.seen_root:

@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
+from ledger.errors import Evidence, Refused, Unavailable
 from ledger.facts.registry import LOG_STREAM
 from ledger.statement import Statement, open_statement
 from ledger.store import erasures
 from ledger.store.erasures import Erasure
 
 if TYPE_CHECKING:
+    from ledger.door.door import Outcome
     from ledger.door.hall import Hall
     from ledger.tree.checkpoint import Checkpoint
 
@@ -32,6 +34,24 @@ def apply_erasures(hall: Hall) -> int:
     if not found:
         return 0
     return hall.vault.erase(((one.subject, one.digests) for one in found), upto=found[-1].index + 1)
+
+
+def apply_when_placed(hall: Hall, outcome: Outcome, *, timeout_s: float) -> bool:
+    """Carry out a committed erasure once it is placed and published; False when it was not in that time.
+
+    What stands in the way is a finding of the hall, not the committer's fault: the next start tries again.
+    """
+    index = hall.wait_placed([outcome], timeout_s=timeout_s).get(outcome.id)
+    checkpoint = hall.publisher.checkpoint()
+    if index is None or checkpoint is None or index >= checkpoint.size:
+        return False
+    try:
+        apply_erasures(hall)
+    except Unavailable:
+        return False
+    except (Refused, Evidence) as error:
+        hall.findings.add(error, lasting=True)
+    return True
 
 
 def _holds(hall: Hall, one: Erasure, checkpoint: Checkpoint) -> bool:

@@ -1,6 +1,7 @@
 """A ledger as a whole: opened for the first time, and opened again.
 
-``create_ledger`` makes the keys and writes entries 0 and 1; ``open_ledger`` finds everything in its data folder and
+``create_ledger`` makes the keys and writes entries 0 and 1, or ``prepare_opening`` and ``finish_opening`` do with two
+officers in between, whose keys never come here; ``open_ledger`` finds everything in its data folder and
 hands out door, reader, sequencer and publisher. The database is ``MINGJIAN_DATABASE_URL`` or the folder's own.
 """
 
@@ -28,7 +29,8 @@ from ledger.facts.first_policy import FIRST_POLICY
 from ledger.facts.registry import Registry, possession_message
 from ledger.files import write_file
 from ledger.keys import SigningKey
-from ledger.statement import Draft, instant_text, open_statement, sign_statement
+from ledger.signer.opening import Officer, confirmation, open_pair, opening, unsigned
+from ledger.statement import instant_text, open_statement, sign_statement
 from ledger.store.cosigner import Cosigner, Heard, ask_at_start, keep_evidence, read_heard, with_remembered
 from ledger.store.database import Database
 from ledger.store.embedded import embedded_server
@@ -36,10 +38,11 @@ from ledger.store.genesis import has_ledger, write_genesis
 from ledger.store.published import MAJORITY, POLICY, Publisher, log_policy
 from ledger.store.reading import Head, LogReader
 from ledger.store.sequencer import CARRY_S, Batch, Sequencer, now_us
+from ledger.store.simulated import SimulatedSequencer
 from ledger.store.sweep import Findings, Sweep, sweeping
 from ledger.store.vault import Vault
-from ledger.tree.checkpoint import Checkpoint
-from ledger.tree.merkle import EMPTY_ROOT, Frontier
+from ledger.tree.checkpoint import Checkpoint, SignedCheckpoint
+from ledger.tree.merkle import Frontier
 from ledger.tree.note import VerifierKey, split_note
 from ledger.tree.policy import Policy, Witness
 from ledger.tree.promise import sign_promise
@@ -48,6 +51,8 @@ PROMISE_S: Final = 60
 GENESIS_SIZE: Final = 2
 DEFAULT_NAME: Final = "mingjian.local/hall"
 START_TIMEOUT_S: Final = 2.0
+WITNESSED_S: Final = 10.0
+"""How long an answer waits for the witnesses of what was stated just now."""
 CLOSED: Final = "closed"
 
 log = structlog.get_logger("hall")
@@ -81,6 +86,16 @@ class Hall:
             published=self._publish,
             cosigned=self.publisher.served,
             carry_s=carry_s,
+        )
+
+    def simulated_sequencer(self) -> SimulatedSequencer:
+        """A sequencer for a history that is played: its batches say so."""
+        return SimulatedSequencer(
+            self.database,
+            clock_key=self.keyring.own("clock"),
+            door_secret=self.keyring.secret("door"),
+            origin=self.origin,
+            published=self._publish,
         )
 
     def _publish(self, batch: Batch) -> None:
@@ -182,6 +197,15 @@ class Hall:
                 return placed
             time.sleep(0.01)
 
+    def wait_witnessed(self, size: int, *, timeout_s: float = WITNESSED_S) -> SignedCheckpoint | None:
+        """The head that meets the log's own policy, once it covers ``size`` entries; None when none does in time."""
+        until = time.monotonic() + timeout_s
+        while (served := self.publisher.served()) is None or served.checkpoint.size < size:
+            if time.monotonic() > until:
+                return None
+            time.sleep(0.05)
+        return served
+
     def promise(self, outcome: Outcome) -> str:
         """A signed promise that the statement will stand in the tree by a time: evidence, should it not."""
         by_us = now_us() + PROMISE_S * 1_000_000
@@ -225,7 +249,10 @@ class Hall:
 
     def source_key(self, source: str) -> SigningKey:
         """The key of a source's adapter, kept here and registered by both officers when it is new."""
-        actor = f"source/{source}"
+        return self.machine_key(f"source/{source}")
+
+    def machine_key(self, actor: str) -> SigningKey:
+        """The key of an adapter by its whole name, kept here and registered by both officers when it is new."""
         if self.keyring.keeps(actor):
             key = self.keyring.actor(actor)
             _, registry = self.door.registry()
@@ -303,15 +330,51 @@ def check_not_closed(data: Path) -> None:
 def create_ledger(
     data: Path, *, name: str = DEFAULT_NAME, clock: Callable[[], int] = now_us, successor_of: bytes | None = None
 ) -> str:
-    """Open a new ledger in ``data``; returns its origin. Conflict when there is one already.
+    """Open a new ledger in ``data``, officers' keys and all; returns its origin. Conflict when there is one already.
 
+    For demos and tests: whoever has this machine has both officers' keys. ``prepare_opening`` is the other way.
     ``successor_of``: the signed checkpoint of a closed log; entry 0 names it.
     """
-    if successor_of is not None:
-        Checkpoint.parse(split_note(successor_of).text)
+    with _unopened(data) as (database, keyring):
+        keys = [keyring.make_actor(actor) for actor in ("officer/1", "officer/2")]
+        first, second = (("officer/1", keys[0].public, "server"), ("officer/2", keys[1].public, "server"))
+        draft, at = _opening(keyring, name, first, second, successor_of), instant_text(clock())
+        entry0 = sign_statement(opening(*draft, at=at), keys[0])
+        entry1 = sign_statement(confirmation(open_statement(entry0), at=at), keys[1])
+        return _open(database, data, keyring, entry0, entry1, clock)
+
+
+def prepare_opening(
+    data: Path,
+    first: tuple[str, bytes],
+    second: tuple[str, bytes],
+    *,
+    name: str = DEFAULT_NAME,
+    clock: Callable[[], int] = now_us,
+    successor_of: bytes | None = None,
+) -> bytes:
+    """The log's own keys, and entry 0 for the first officer to sign; nothing is opened yet.
+
+    ``first`` and ``second``: actor and raw public key of two officers, whose private keys never come here.
+    """
+    with _unopened(data) as (_, keyring):
+        content, one, two = _opening(keyring, name, (*first, "actor"), (*second, "actor"), successor_of)
+        draft = unsigned(opening(content, one, two, at=instant_text(clock())), one.public)
+        Registry.opened(open_statement(draft))  # what is wrong with it is said before anybody signs
+        return draft
+
+
+def finish_opening(data: Path, entry0: bytes, entry1: bytes, *, clock: Callable[[], int] = now_us) -> str:
+    """Open the ledger that ``prepare_opening`` prepared in ``data`` with what both officers signed; its origin."""
+    with _unopened(data) as (database, keyring):
+        return _open(database, data, keyring, entry0, entry1, clock)
+
+
+@contextmanager
+def _unopened(data: Path) -> Iterator[tuple[Database, Keyring]]:
+    """A database without a ledger, and the log's own keys, made where they are missing."""
     data.mkdir(parents=True, exist_ok=True)
     data.chmod(0o700)
-    keyring = Keyring(data)
     with _database(data) as database:
         database.migrate()
         if has_ledger(database):
@@ -319,63 +382,58 @@ def create_ledger(
                 "this database holds a ledger already", code="ledger-exists", mend="use it, or choose another folder"
             )
         _check_not_emptied(data)
+        keyring = Keyring(data)
         keyring.make()
-        first, second = keyring.make_actor("officer/1"), keyring.make_actor("officer/2")
-        secret = keyring.secret("names")
-        at = instant_text(clock())
-        opening = Draft(
-            actor="officer/1",
-            stream="ledger",
-            type="ledger.opened.v1",
-            seq=1,
-            prev=None,
-            seen_size=0,
-            seen_root=EMPTY_ROOT,
-            at=at,
-            role="key_officer",
-            request="ledger-opened",
-            data={
-                "name": name,
-                "officers": {
-                    "first": _officer("officer/1", first, secret),
-                    "second": _officer("officer/2", second, secret),
-                },
-                "clock_key": keyring.own("clock").public.hex(),
-                "receipt_key": keyring.own("receipt").public.hex(),
-                "log_key": keyring.own("log").public.hex(),
-                "time_authorities": {},
-                "policy": FIRST_POLICY,
-                **({} if successor_of is None else {"successor_of": successor_of.decode()}),
-            },
-            audience=None,
-        )
-        entry0 = open_statement(sign_statement(opening, first))
-        registry = Registry.opened(entry0)
-        confirmation = Draft(
-            actor="officer/2",
-            stream="ledger",
-            type="ledger.confirmed.v1",
-            seq=2,
-            prev=entry0.id,
-            seen_size=0,
-            seen_root=EMPTY_ROOT,
-            at=at,
-            role="key_officer",
-            request="ledger-confirmed",
-            data={"opened": entry0.id.hex()},
-            audience=registry.origin,
-        )
-        entry1 = open_statement(sign_statement(confirmation, second))
-        registry.confirm_opening(entry1)
-        frontier = Frontier()
-        frontier.extend([entry0.id, entry1.id])
-        reader = LogReader(database)
-        publisher = Publisher(data, origin=registry.origin, log_key=keyring.own("log"), reader=reader)
-        # Remembered before it is: dying in between leaves a folder in which this may be done again; dying after it
-        # leaves a ledger, which publishes at its next start. The other way round it could never prove its start.
-        publisher.remember(Head(frontier.size, frontier.root(), clock()))
-        write_genesis(database, [entry0, entry1], frontier, keyring.secret("door"), clock())
-        publisher.publish(reader.head())
+        yield database, keyring
+
+
+def _opening(
+    keyring: Keyring,
+    name: str,
+    first: tuple[str, bytes, str],
+    second: tuple[str, bytes, str],
+    successor_of: bytes | None,
+) -> tuple[dict[str, Any], Officer, Officer]:
+    """What ``opening`` asks for; an officer comes as actor, public key and custody."""
+    if successor_of is not None:
+        Checkpoint.parse(split_note(successor_of).text)
+    secret = keyring.secret("names")
+    content = {
+        "name": name,
+        "clock_key": keyring.own("clock").public.hex(),
+        "receipt_key": keyring.own("receipt").public.hex(),
+        "log_key": keyring.own("log").public.hex(),
+        "time_authorities": {},
+        "policy": FIRST_POLICY,
+        **({} if successor_of is None else {"successor_of": successor_of.decode()}),
+    }
+    one, two = (
+        Officer(actor, pseudonym(secret, "person", actor), public, custody)
+        for actor, public, custody in (first, second)
+    )
+    return content, one, two
+
+
+def _open(
+    database: Database, data: Path, keyring: Keyring, entry0: bytes, entry1: bytes, clock: Callable[[], int]
+) -> str:
+    registry, entries = open_pair(entry0, entry1)
+    for purpose in ("clock", "receipt", "log"):
+        if registry.genesis[f"{purpose}_key"] != keyring.own(purpose).public.hex():
+            raise Refused(
+                f"entry 0 names another {purpose} key than the one in {keyring.folder}",
+                code="opening-keys",
+                mend="have the draft signed that was prepared for this folder: mingjian init --officer …",
+            )
+    frontier = Frontier()
+    frontier.extend([act.id for act in entries])
+    reader = LogReader(database)
+    publisher = Publisher(data, origin=registry.origin, log_key=keyring.own("log"), reader=reader)
+    # Remembered before it is: dying in between leaves a folder in which this may be done again; dying after it
+    # leaves a ledger, which publishes at its next start. The other way round it could never prove its start.
+    publisher.remember(Head(frontier.size, frontier.root(), clock()))
+    write_genesis(database, entries, frontier, keyring.secret("door"), clock())
+    publisher.publish(reader.head())
     return registry.origin
 
 
@@ -394,15 +452,6 @@ def _check_not_emptied(data: Path) -> None:
             size=0,
             signed=size,
         )
-
-
-def _officer(actor: str, key: SigningKey, secret: bytes) -> dict[str, str]:
-    return {
-        "actor": actor,
-        "person": pseudonym(secret, "person", actor),
-        "key": key.public.hex(),
-        "custody": "server",
-    }
 
 
 @contextmanager

@@ -5,7 +5,7 @@
     DATA/keys/names.secret                      32 bytes: pseudonyms come from it
     DATA/keys/actors/<actor>.pem                keys kept for an actor; '/' is written '+'
 
-Files are made 0600 in a folder 0700 and never overwritten. A key made elsewhere never comes here.
+Files are made 0600 in a folder 0700 and never overwritten. A person's own key, made elsewhere, never comes here.
 """
 
 from __future__ import annotations
@@ -75,6 +75,10 @@ class Keyring:
         """The key kept for ``actor``, made when there is none yet."""
         self._create(f"actors/{actor.replace('/', '+')}.pem", SigningKey.generate().to_pem())
         return self.actor(actor)
+
+    def keep_actor(self, actor: str, key: SigningKey) -> None:
+        """Keep a key made elsewhere for ``actor``, unless there is one."""
+        self._create(f"actors/{actor.replace('/', '+')}.pem", key.to_pem())
 
     def actor(self, actor: str) -> SigningKey:
         """The key kept for ``actor`` (NotFound when it is kept elsewhere)."""

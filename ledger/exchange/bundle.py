@@ -46,6 +46,7 @@ from ledger.verify.bundle_format import (
     Scope,
     line,
     record,
+    relied_on,
 )
 
 _PAGE: Final = 2_000
@@ -154,12 +155,14 @@ class _Writing:
         self._parts[CHECKPOINT].write(self._signed.note)
         indexes = self._indexes()
         streams: set[str] = set()
+        actors: set[str] = set()
         in_scope: list[int] = []
         erased: set[str] = set()
         scoped: dict[bytes, int] = {}
         for index, act in self._entries(indexes):
             self._parts[ENTRIES].write(record(index, act.entry))
             streams.add(act.stream)
+            actors.add(act.actor)
             if act.type == MADE:
                 erased |= set(act.data["digests"])
             if self._scope.covers(index, act.stream):
@@ -172,7 +175,7 @@ class _Writing:
         whole = 0
         if self._heads is not None:
             names = {name for name in streams if name.partition("/")[0] in _GOVERNING} | set(self._scope.streams)
-            whole = self._completeness(sorted(names), self._heads)
+            whole = self._completeness(sorted(names | relied_on(actors)), self._heads)
         values = sorted(
             (scoped[act.id], one.digest, one.text) for act, opened in shown for one in opened if act.id in scoped
         )

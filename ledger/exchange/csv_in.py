@@ -147,9 +147,9 @@ def spool_csv(
         spooling(path, spool_path, now_us=now_us) as (source, log),
         tempfile.TemporaryDirectory(dir=Path(spool_path).parent) as folder,
     ):
-        encoding = _encoding(Path(path), table)
-        columns, delimiter = _columns(Path(path), table, encoding, wanted, limits)
-        rows = _Rows(Path(path), source, encoding, delimiter, limits, progress)
+        encoding = encoding_of(Path(path), table)
+        columns, delimiter = columns_of(Path(path), table, encoding, wanted, limits)
+        rows = Rows(Path(path), source, encoding, delimiter, limits, progress)
         cases = _Cases(table, columns, clock, log, rows)
         log.header |= dict(DEFAULT_HEADER) | {
             "table": {"columns": columns, "delimiter": delimiter, "encoding": encoding}
@@ -244,7 +244,7 @@ def _is_day(form: str) -> bool:
 # ── Rows ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class _Rows:
+class Rows:
     """The rows of a table with the lines they begin in; ``refuse`` names file, line and reason."""
 
     def __init__(
@@ -360,7 +360,7 @@ def _plain(error: csv.Error) -> str:
     return f"this is no row of a table ({text})"
 
 
-def _encoding(path: Path, table: Table) -> str:
+def encoding_of(path: Path, table: Table) -> str:
     name = table.encoding
     with open_log(path) as source:
         try:
@@ -379,7 +379,9 @@ def _encoding(path: Path, table: Table) -> str:
     return "utf-8-sig" if known == "utf-8" else known
 
 
-def _columns(path: Path, table: Table, encoding: str, wanted: Collection[str], limits: Limits) -> tuple[list[str], str]:
+def columns_of(
+    path: Path, table: Table, encoding: str, wanted: Collection[str], limits: Limits
+) -> tuple[list[str], str]:
     """The names of the columns, and what stands between them: that under which those that must be there are."""
     must = [*dict.fromkeys([*table.named(), *wanted])]
     best: tuple[list[str], str] | None = None
@@ -390,7 +392,7 @@ def _columns(path: Path, table: Table, encoding: str, wanted: Collection[str], l
                 f"{delimiter!r} cannot stand between columns", code="delimiter", mend='one character, or "tab"'
             )
         with open_log(path) as source:
-            rows = _Rows(path, source, encoding, delimiter, limits)
+            rows = Rows(path, source, encoding, delimiter, limits)
             try:
                 line, row = next(iter(rows), (1, []))
             except Malformed as error:
@@ -426,7 +428,7 @@ def _columns(path: Path, table: Table, encoding: str, wanted: Collection[str], l
     return best
 
 
-def _sorted(rows: _Rows, case: int, width: int, folder: Path) -> Iterator[list[Any]]:
+def _sorted(rows: Rows, case: int, width: int, folder: Path) -> Iterator[list[Any]]:
     """The rows behind the first as ``[case number, line, cells]``: by case in order of appearance, then as they came.
 
     Sorted pieces go to disk, one behind the other where they follow on, and are merged.
@@ -486,7 +488,7 @@ def _renamed(name: str) -> str:
 class _Cases:
     """Rows, sorted by case, told to the spool."""
 
-    def __init__(self, table: Table, columns: Sequence[str], clock: Clock, log: Spool, rows: _Rows) -> None:
+    def __init__(self, table: Table, columns: Sequence[str], clock: Clock, log: Spool, rows: Rows) -> None:
         self._clock, self._log, self._rows = clock, log, rows
         self._by_row = table.activity is None
         self._case, self._time = columns.index(table.case), columns.index(table.time)

@@ -1,10 +1,11 @@
-"""Proposals for the catalogue: units, windows, items and their waivers, rosters, calendars.
+"""Proposals for the catalogue: units, windows, items and their waivers, rosters, calendars, rule packs.
 
 Each returns the proposal's outcome, for ``changes.confirm``. A thing that is not open is registered, one that is open
 is changed: the proposer need not know which. ``end`` closes or retires.
 
     unit      registered ─▶ changed … ─▶ closed          item      published ─▶ revised … ─▶ retired
     window    opened ─▶ changed … ─▶ closed              waiver · roster · calendar: each statement stands by itself
+    rulepack  adopted ─▶ adopted anew … ─▶ withdrawn
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, Final
 from ledger.door.desk import Desk
 from ledger.door.door import Outcome
 from ledger.facts.calendar import YearSchedule
+from ledger.facts.card_rules import parse_pack
 from ledger.registry.changes import is_open, propose
 
 _LIFE: Final = {
@@ -76,6 +78,7 @@ def item(
     gap_days: int | None = None,
     back_office: Iterable[str] = (),
     fee_fen: int | None = None,
+    fees: Mapping[str, int] | None = None,
     valid_from: date | None = None,
     request: str | None = None,
 ) -> Outcome:
@@ -91,6 +94,7 @@ def item(
         "gap_days": gap_days,
         "back_office": list(back_office) or None,
         "fee_fen": fee_fen,
+        "fees": None if fees is None else dict(fees),
         "valid_from": None if valid_from is None else valid_from.isoformat(),
     }
     return _propose_thing(desk, "item", code, content, request)
@@ -124,3 +128,14 @@ def roster(
 def schedule(desk: Desk, of: YearSchedule, *, calendar: str = "cn", request: str | None = None) -> Outcome:
     """Propose a year's working days, or their revision: a schedule of the same year known from a later day."""
     return propose(desk, f"calendar/{calendar}", "calendar.schedule_published.v1", of.as_json(), request=request)
+
+
+def adopt_rules(desk: Desk, pack: Mapping[str, Any], *, request: str | None = None) -> Outcome:
+    """Propose that cards are raised by the rules of ``pack``, new or in the old one's place: see ``card_rules``."""
+    stream = f"rulepack/{parse_pack(pack).name}"
+    return propose(desk, stream, "rulepack.adopted.v1", {"pack": dict(pack)}, request=request)
+
+
+def withdraw_rules(desk: Desk, name: str, *, reason: str, request: str | None = None) -> Outcome:
+    """Propose that a pack is in force no more; its cards stay."""
+    return propose(desk, f"rulepack/{name}", "rulepack.withdrawn.v1", {"reason": reason}, request=request)

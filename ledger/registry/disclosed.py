@@ -14,8 +14,8 @@ from ledger.errors import Refused, Unavailable
 from ledger.files import write_file
 from ledger.registry import erasure
 from ledger.statement import Statement, open_statement
-from ledger.tree.checkpoint import open_checkpoint
 from ledger.tree.disclosed import Disclosures, Shown
+from ledger.tree.policy import NO_QUORUM
 from ledger.tree.proof import Proof
 
 _PLACED_S: Final = 30.0
@@ -48,8 +48,12 @@ def disclose_values(
     if path.exists():
         raise Refused(f"{path} is there already", code="file-exists", mend="name a new file")
     shown, granted = grant_values(hall, stream, fields, to=to, purpose=purpose, by=by)
-    note = (hall.data / "published" / "checkpoint").read_bytes()
-    checkpoint = open_checkpoint(note, hall.publisher.policy, need_quorum=False).checkpoint
+    # The grant was stated a moment ago: its witnesses are waited for, so that whoever asks for them is content.
+    signed, policy = hall.wait_witnessed(max(granted) + 1), hall.publisher.policy
+    if signed is None:
+        signed, policy = hall.publisher.latest(), hall.publisher.alone
+    assert signed is not None, "what is granted is published"
+    note, checkpoint = signed.note, signed.checkpoint
 
     def placed(index: int) -> Proof:
         return Proof(index, tuple(hall.reader.inclusion(index, checkpoint.size)), note)
@@ -61,13 +65,14 @@ def disclose_values(
             Shown(act.entry, placed(places[act.id]), tuple(sorted(one.text for one in opened))) for act, opened in shown
         ),
     )
-    values, _ = document.check(hall.publisher.policy)
+    values, _ = document.check(policy)
     write_file(path, orjson.dumps(document.as_json()), durable=True)
     path.chmod(0o600)
     return {
         "stream": stream,
         "to": to,
         "granted": granted,
+        "witnessed": policy.quorum != NO_QUORUM,
         "values": len(values),
         "fields": sorted({one.disclosure.name for one in values}),
         "closed": sum(len(open_statement(entry).sd) for _, _, entry in hall.reader.stream(stream)) - len(values),

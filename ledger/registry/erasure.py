@@ -156,13 +156,13 @@ def officers(hall: Hall, first: str | None = None, second: str | None = None) ->
     """
     _, registry = hall.door.registry()
     if first is None:
-        first = next(iter(_holding(hall, registry, OFFICER)), None)
+        first = next(iter(kept_here(hall, registry, OFFICER)), None)
     if first is None:
-        first = _appoint(hall)
+        first = appointed_here(hall, "staff/privacy", OFFICER)
         _, registry = hall.door.registry()
     if second is None:
         person = registry.person_of(first)
-        others = [*_holding(hall, registry, OFFICER), *_holding(hall, registry, "key_officer")]
+        others = [*kept_here(hall, registry, OFFICER), *kept_here(hall, registry, "key_officer")]
         second = next((actor for actor in others if registry.person_of(actor) != person), None)
     if second is None:
         raise NotFound("nobody's key is kept here who could confirm", code="no-second", mend="--second ACTOR")
@@ -183,7 +183,8 @@ def desk_of(hall: Hall, actor: str, *roles: str) -> Desk:
     return Desk(door=hall.door, actor=actor, key=hall.keyring.actor(actor), role=role)
 
 
-def _holding(hall: Hall, registry: Registry, role: str) -> list[str]:
+def kept_here(hall: Hall, registry: Registry, role: str) -> list[str]:
+    """The actors in a role whose keys lie with this ledger."""
     return [
         actor
         for actor, held in registry.appointments.items()
@@ -191,13 +192,12 @@ def _holding(hall: Hall, registry: Registry, role: str) -> list[str]:
     ]
 
 
-def _appoint(hall: Hall) -> str:
-    """A privacy officer whose key is kept here, by both officers whose keys are kept here as well."""
-    actor = "staff/privacy"
+def appointed_here(hall: Hall, actor: str, role: str) -> str:
+    """``actor``, newly appointed with a key kept here, by both officers whose keys are kept here as well."""
     (first, first_key), (second, second_key) = hall.officers()
     one = Desk(door=hall.door, actor=first, key=first_key, role="key_officer")
     two = Desk(door=hall.door, actor=second, key=second_key, role="key_officer")
-    confirm_change(two, people.appoint(one, actor, person=actor, roles=[OFFICER]).id)
+    confirm_change(two, people.appoint(one, actor, person=actor, roles=[role]).id)
     key = hall.keyring.make_actor(actor)
     proof = key.sign(possession_message(hall.origin, actor, key.public))
     confirm_change(two, keys.add(one, actor, key.public, proof, custody="server").id)

@@ -1,6 +1,7 @@
 """``mingjian-sign``: acts signed by a key that only its owner has.
 
     mingjian-sign key    --out FILE [--passphrase] [--policy FILE --actor A]     make a key, or show it
+    mingjian-sign opening FILE --key FILE --out FILE                              open a ledger, as one of two officers
     mingjian-sign act    --url URL --policy FILE --key FILE --actor A --role R --stream S --type T --data JSON|@FILE
     mingjian-sign finish --url URL --policy FILE                                 go on with what was cut off
 
@@ -24,19 +25,23 @@ from typing import Any, Final
 
 import orjson
 
-from ledger.errors import Malformed, MingjianError, NotFound, Refused, Unavailable
-from ledger.facts.registry import possession_message
+from ledger.errors import Conflict, Malformed, MingjianError, NotFound, Refused, Unavailable
+from ledger.facts.registry import Registry, possession_message
+from ledger.keys import public_pem
 from ledger.signer.draft import Asked, Checked
 from ledger.signer.keys import make_key, read_key
+from ledger.signer.opening import next_to_sign
 from ledger.signer.server import Server
 from ledger.signer.signing import Signing, as_json, now_text, origin_of
 from ledger.signer.state import State
-from ledger.signer.words import show, show_between, word
-from ledger.statement import Statement, StatementId
+from ledger.signer.words import show, show_between, show_opening, word
+from ledger.statement import Statement, StatementId, open_statement, sign_statement
 from ledger.terminal import Lang, complain, language, plain
 from ledger.tree.policy import MAX_POLICY_BYTES, Policy
+from ledger.tree.tiles import MAX_ENTRY_BYTES
 
 MAX_DATA_BYTES: Final = 1 << 20
+YES: Final = ("yes", "y", "是")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,7 +82,17 @@ def _parser() -> argparse.ArgumentParser:
     key.add_argument("--passphrase", action="store_true", help="ask for a passphrase for a new key")
     key.add_argument("--policy", metavar="FILE", type=Path, help="with --actor: prove possession for this log")
     key.add_argument("--actor", help="whose key it will be, like staff/lin")
+    key.add_argument("--public", metavar="FILE", type=Path, help="write the public key there, for others")
     key.set_defaults(run=_key)
+
+    opening = commands.add_parser(
+        "opening", parents=[common], help="sign the opening of a ledger, or confirm it as the second officer"
+    )
+    opening.add_argument("file", metavar="FILE", type=Path, help="the draft, or entry 0 that the first officer signed")
+    opening.add_argument("--key", metavar="FILE", type=Path, required=True, help="the officer's key")
+    opening.add_argument("--out", metavar="FILE", type=Path, required=True, help="entry 0, or entry 1, for the machine")
+    opening.add_argument("--yes", action="store_true", help="sign without asking")
+    opening.set_defaults(run=_opening)
 
     act = commands.add_parser("act", parents=[common, remote], help="have an act drafted, check it, sign it, prove it")
     act.add_argument("--key", metavar="FILE", type=Path, required=True, help="the actor's key")
@@ -112,6 +127,8 @@ def _key(options: argparse.Namespace) -> int:
         wanted = options.passphrase or options.passphrase_file is not None
         key = make_key(options.out, _new_passphrase(options) if wanted else None)
     answer: dict[str, Any] = {"public_key": key.public.hex(), "thumbprint": key.thumbprint.hex()}
+    if options.public is not None:
+        _write(options.public, public_pem(key.public))
     if options.policy is not None:
         origin = origin_of(_policy(options.policy))
         proof = key.sign(possession_message(origin, options.actor, key.public)).hex()
@@ -121,6 +138,25 @@ def _key(options: argparse.Namespace) -> int:
         f"{word(name, options.lang)}: {value if isinstance(value, str) else orjson.dumps(value).decode()}"
         for name, value in answer.items()
     ]
+    _say(options, answer, lines)
+    return 0
+
+
+def _opening(options: argparse.Namespace) -> int:
+    key = read_key(options.key, lambda: _passphrase(options))
+    content = _read(options.file, MAX_ENTRY_BYTES)
+    draft = next_to_sign(content, key.public, at=now_text())
+    print("\n".join(show_opening(draft, key.thumbprint, options.lang)), file=sys.stderr)
+    if not options.yes:
+        print(word("sign", options.lang), end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() not in YES:
+            raise Refused("Nothing was signed.", code="declined")
+    entry = sign_statement(draft, key)
+    act = open_statement(entry)
+    _write(options.out, entry)
+    origin = Registry.opened(act).origin if act.seq == 1 else act.audience
+    answer = {"id": act.id.hex(), "index": act.seq - 1, "origin": origin, "out": str(options.out)}
+    lines = [word("opened", options.lang), *(f"  {word('log', options.lang)}: {origin}", f"  {options.out}")]
     _say(options, answer, lines)
     return 0
 
@@ -149,7 +185,7 @@ def _act(options: argparse.Namespace) -> int:
         if options.yes:
             return not came
         print(word("sign", options.lang), end="", file=sys.stderr, flush=True)
-        return sys.stdin.readline().strip().lower() in ("yes", "y", "是")
+        return sys.stdin.readline().strip().lower() in YES
 
     done = as_json(signing.act(asked, key, confirm), state)
     _say(options, done, _told(done, options.lang))
@@ -217,6 +253,18 @@ def _read(path: Path, limit: int) -> bytes:
     if len(content) > limit:
         raise Malformed(f"{path} has more than {limit} bytes", code="file-size")
     return content
+
+
+def _write(path: Path, content: bytes) -> None:
+    """A new file; what is there already stays, unless it is the same."""
+    try:
+        with path.open("xb") as file:
+            file.write(content)
+    except FileExistsError:
+        if _read(path, len(content)) != content:
+            raise Conflict(f"{path} exists already", code="file-exists", mend="choose another name") from None
+    except OSError as error:
+        raise Unavailable(f"{path} cannot be written: {error.strerror}", code="unwritable") from error
 
 
 def _first_line(path: Path) -> str:

@@ -7,9 +7,11 @@ from typing import Any, Final
 
 import orjson
 
+from ledger.facts.first_policy import FIRST_POLICY
 from ledger.facts.types import type_named
+from ledger.keys import thumbprint
 from ledger.signer.draft import Asked, Checked
-from ledger.statement import Statement
+from ledger.statement import Draft, Statement
 from ledger.terminal import Lang, plain
 
 _WORDS: Final[Mapping[str, tuple[str, str]]] = {
@@ -42,6 +44,19 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "origin": ("账本", "log"),
     "proof": ("持有证明", "proof of possession"),
     "content": ("请交给密钥管理员的登记内容", "for the key officers, to propose and confirm"),
+    "name": ("名称", "name"),
+    "first": ("第一位密钥管理员", "first officer"),
+    "second": ("第二位密钥管理员", "second officer"),
+    "you": ("（本密钥）", " (this key)"),
+    "log_key": ("日志公钥", "log key"),
+    "receipt_key": ("回执公钥", "receipt key"),
+    "clock_key": ("时钟公钥", "clock key"),
+    "rules": ("首个权限策略", "first rights policy"),
+    "shipped": ("程序自带的策略", "the one that this program ships"),
+    "other": ("另一份策略，请先阅读", "another one: read it first"),
+    "successor_of": ("接续的旧账本末尾", "goes on from the closed log"),
+    "opens": ("确认的开账条目", "confirms entry 0"),
+    "opened": ("已签名；请把文件交还给机器", "Signed; hand the file back to the machine"),
     "passphrase": ("密钥口令：", "Passphrase of the key: "),
     "repeat": ("再输入一次：", "Once more: "),
     "unfinished": ("未完成的签名都已办结", "nothing is unfinished any more"),
@@ -83,6 +98,30 @@ def show(asked: Asked, checked: Checked, lang: Lang) -> list[str]:
         lines.append(f"    {plain(name)} = {_text(value)}   ({word(privacy, lang)}{told})")
     if asked.digests:
         lines.append(f"    {word('digests', lang)}: {' '.join(asked.digests)}")
+    return lines
+
+
+def show_opening(draft: Draft, kid: bytes, lang: Lang) -> list[str]:
+    """What an officer signs when a ledger is opened: entry 0 in full, or the confirmation of it."""
+    lines = [word("title", lang), f"  {word('type', lang)}: {draft.type}", f"  {word('at', lang)}: {draft.at}"]
+    if draft.seq > 1:
+        lines += [f"  {word('log', lang)}: {draft.audience}", f"  {word('opens', lang)}: {draft.data['opened']}"]
+        return [*lines, f"  {word('key', lang)}: {kid.hex()}"]
+    data = draft.data
+    lines.append(f"  {word('name', lang)}: {plain(data['name'])}")
+    for which in ("first", "second"):
+        officer = data["officers"][which]
+        print_ = thumbprint(bytes.fromhex(officer["key"]))
+        mine = word("you", lang) if print_ == kid else ""
+        lines.append(f"  {word(which, lang)}: {officer['actor']}  {print_.hex()}{mine}  ({officer['custody']})")
+    lines += [f"  {word(name, lang)}: {data[name]}" for name in ("log_key", "receipt_key", "clock_key")]
+    told = "shipped" if data["policy"] == FIRST_POLICY else "other"
+    lines.append(f"  {word('rules', lang)}: {word(told, lang)}")
+    if told == "other":
+        lines.append(f"    {_text(data['policy'])}")
+    if "successor_of" in data:
+        lines.append(f"  {word('successor_of', lang)}:")
+        lines += [f"    {plain(line)}" for line in data["successor_of"].splitlines()]
     return lines
 
 

@@ -165,6 +165,51 @@ def append(
     return after
 
 
+def append_played(
+    connection: psycopg.Connection[tuple[Any, ...]],
+    runs: Sequence[tuple[int, bool, Sequence[SignedEvent]]],
+    *,
+    secret: bytes,
+) -> None:
+    """Append what one writer played alone, in its order and in one transaction: runs of (epoch, governs, events).
+
+    Of a run that governs each event moves the epoch by one. Raises as :func:`append` does, with nothing written.
+    """
+    with connection.transaction():
+        for epoch, governs, events in runs:
+            if not governs:
+                append(connection, events, secret=secret, epoch=epoch)
+                continue
+            # One round trip for all of them: the server's answers come together.
+            with connection.pipeline(), connection.cursor() as cursor:
+                rows = [
+                    (
+                        epoch + offset,
+                        True,
+                        str(event.originator_id),
+                        event.originator_version,
+                        event.prev,
+                        event.id,
+                        seal_of(
+                            secret,
+                            id_=event.id,
+                            stream=str(event.originator_id),
+                            seq=event.originator_version,
+                            prev=event.prev,
+                            governs=True,
+                            epoch=epoch + offset,
+                        ),
+                        event.state,
+                        event.request,
+                        event.content,
+                    )
+                    for offset, event in enumerate(events)
+                ]
+                cursor.executemany(_APPEND_ONE, rows)
+            if read_epoch(connection) != epoch + len(events):
+                raise StaleEpochError(read_epoch(connection))
+
+
 def read_epoch(connection: psycopg.Connection[tuple[Any, ...]]) -> int:
     """The epoch now: the number of governing statements after entry 0, placed in the tree or not."""
     row = connection.execute("SELECT max(epoch) FROM ledger.governing").fetchone()

@@ -613,3 +613,22 @@ def read_registry(connection: psycopg.Connection[tuple[Any, ...]], epoch: int) -
     for act in rest:
         registry.apply(act, None)
     return registry
+
+
+class KnownRegistry:
+    """The registries as the newest governing statements leave them, read anew only when one came or was voided."""
+
+    def __init__(self) -> None:
+        """Nothing is read yet."""
+        self._as_of: tuple[Any, ...] | None = None
+        self._registry: Registry | None = None
+
+    def read(self, connection: psycopg.Connection[tuple[Any, ...]]) -> Registry:
+        """The registries now; who is given them does not change them."""
+        row = connection.execute(
+            "SELECT (SELECT max(epoch) FROM ledger.governing), (SELECT count(*) FROM ledger.voided)"
+        ).fetchone()
+        assert row is not None
+        if self._registry is None or row != self._as_of:
+            self._registry, self._as_of = read_registry(connection, int(row[0])), row
+        return self._registry

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -106,15 +106,17 @@ class Vault:
                     self._db.execute("ROLLBACK")
                 raise
 
-    def subject_keys(self, subjects: Sequence[str]) -> dict[str, bytes]:
-        """The keys of ``subjects``, made where they are missing."""
+    def subject_keys(
+        self, subjects: Sequence[str], *, make: Callable[[str], bytes] = lambda _: os.urandom(SUBJECT_KEY_BYTES)
+    ) -> dict[str, bytes]:
+        """The keys of ``subjects``, made where they are missing (by ``make``, where a play must come out the same)."""
         keys = self._known_keys(subjects)
         missing = [subject for subject in dict.fromkeys(subjects) if subject not in keys]
         if missing:
             with self._transaction() as db:
                 db.executemany(
                     "INSERT OR IGNORE INTO subjects (subject, key) VALUES (?, ?)",
-                    [(subject, os.urandom(SUBJECT_KEY_BYTES)) for subject in missing],
+                    [(subject, make(subject)) for subject in missing],
                 )
             keys |= self._known_keys(missing)
         return keys

@@ -52,6 +52,7 @@ from ledger.verify.bundle_format import (
     hashes,
     lines,
     records,
+    relied_on,
 )
 from ledger.verify.files import BadLogError, Fault
 from ledger.verify.replay import BATCH, SKEW_US, VOIDED, Replay
@@ -215,6 +216,7 @@ class _Excerpt:
         self, policy: Policy, signed: SignedCheckpoint, scope: Scope, verdict: BundleVerdict, *, heads_size: int
     ) -> None:
         self.streams: dict[str, _Stream] = {}
+        self.actors: set[str] = set()
         self.heads: tuple[int, Heads] | None = None
         self.last_recorded_us = 0
         self._policy = policy
@@ -267,6 +269,7 @@ class _Excerpt:
             act = open_statement(entry)
         except Malformed as error:
             raise BadLogError(index, "malformed", error.message) from error
+        self.actors.add(act.actor)
         if (act.stream, act.type) != (LOG_STREAM, VOIDED):
             self._settle()
         if index < 2:
@@ -611,7 +614,7 @@ def _check_completeness(archive: Archive, excerpt: _Excerpt, scope: Scope, verdi
     if scope.stream is not None and covered.issuperset(scope.streams):
         verdict.complete_as_of = heads.size
     governing = {name for name in excerpt.streams if name.partition("/")[0] in _GOVERNING}
-    if governing <= covered:
+    if governing | relied_on(excerpt.actors) <= covered:
         verdict.rules_as_of = heads.size
     verdict_streams = len(covered)
     if verdict.manifest is not None and verdict.manifest.counts["streams"] != verdict_streams:

@@ -14,7 +14,7 @@ are canonical JSON, each ended by a line feed. Numbers are big-endian.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -36,6 +36,15 @@ MAX_LINE_BYTES: Final = 131_072
 COUNTS: Final = ("entries", "statements", "receipts", "streams", "disclosures", "erased")
 # What may stand beside a case, or before a period, without the rest of its stream.
 PARTIAL: Final = frozenset({"log", "log/time", "heads"})
+
+
+def relied_on(actors: Iterable[str]) -> set[str]:
+    """The streams of rules that acts of these actors rely on, whether they are there or not.
+
+    A bundle shows of each how many statements it has, or that it has none: to leave out a whole stream (a policy that
+    forbade the act, say, or the revocation of its key) is seen like the cut end of one.
+    """
+    return {"policy", *(f"{kind}/{actor}" for actor in actors for kind in ("key", "staff"))}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

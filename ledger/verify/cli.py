@@ -17,7 +17,7 @@ from typing import Final
 from ledger.errors import MingjianError, Unavailable
 from ledger.terminal import complain, language
 
-_COMMANDS: Final = ("log", "proof", "bundle", "mirror", "monitor", "evidence", "clip")
+_COMMANDS: Final = ("log", "proof", "bundle", "mirror", "monitor", "evidence", "clip", "metrics")
 """Each is the module ``NAME_command``, loaded when it is asked for: loading all takes longer than a short audit."""
 
 

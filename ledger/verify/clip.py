@@ -13,7 +13,8 @@ and once a minute seals the Merkle root of its lines by a statement. A manifest 
      "segments": [{"line", "index", "path": [hex], "batch": n, "init": [hex], "groups": [{"k", "path"}]}],
      "batches": [{"entry", "proof"}], "key": {"entry", "proof"}}       entries in base64, proofs as JSON tlog-proofs
 
-Nothing that a manifest says of itself is believed: spans and gaps are computed anew from the lines.
+Nothing that a manifest says of itself is believed: camera, spans and gaps are computed anew from the lines, and a
+manifest that says otherwise is refused. What is reported is what was computed. Causes of gaps are told, not proved.
 """
 
 from __future__ import annotations
@@ -167,12 +168,27 @@ def check_clip(clip: Bytes, manifest: bytes, policy: Policy) -> Shown:
     try:
         return _check(clip, body, policy)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise Malformed(f"the manifest lacks or misspells something: {error!r:.80}", code="manifest") from error
+        raise _misspelt(error) from error
 
 
-def _check(clip: Bytes, body: dict[str, Any], policy: Policy) -> Shown:
-    key_act, signed = _placed(body["key"], policy)
-    batches = [_placed(one, policy)[0] for one in body["batches"]]
+def check_lines(manifest: bytes, policy: Policy) -> tuple[str, int, int]:
+    """Camera and covered span (µs) of a clip that is not at hand, by its manifest; Refused what is not sealed."""
+    body = read_manifest(manifest)
+    try:
+        _, _, segments = _sealed(body, policy)
+        return (segments[0].says["camera"], *_check_said(body, segments))
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise _misspelt(error) from error
+
+
+def _misspelt(error: Exception) -> Malformed:
+    return Malformed(f"the manifest lacks or misspells something: {error!r:.80}", code="manifest")
+
+
+def _sealed(body: dict[str, Any], policy: Policy) -> tuple[Statement, Any, list[_Segment]]:
+    """The key's statement, the signed head, and the segments that the manifest proves, without looking at a clip."""
+    key_act, signed = placed_entry(body["key"], policy)
+    batches = [placed_entry(one, policy)[0] for one in body["batches"]]
     public = _device_key(key_act)
     for act in batches:
         _check_batch(act, key_act, public)
@@ -180,6 +196,12 @@ def _check(clip: Bytes, body: dict[str, Any], policy: Policy) -> Shown:
     if not segments:
         raise Malformed("the manifest names no segment", code="manifest")
     _check_order(segments)
+    return key_act, signed, segments
+
+
+def _check(clip: Bytes, body: dict[str, Any], policy: Policy) -> Shown:
+    key_act, signed, segments = _sealed(body, policy)
+    _check_said(body, segments)
     init = read_init(clip)
     for raw, segment in zip(body["segments"], segments, strict=True):
         leaf = init_leaf(init, run=segment.says["run"], seq=segment.says["seq"])
@@ -188,12 +210,16 @@ def _check(clip: Bytes, body: dict[str, Any], policy: Policy) -> Shown:
         )
     found = _match(list(read_groups(clip, len(init.raw))), segments, init.scale)
     _check_times(found)
-    spans = [_span(segment, group, number, init.scale) for segment, number, group in found]
+    spans = [(_begins_us(segment, number), _ends_us(segment, number)) for segment, number, _ in found]
     gaps = [
         Gap(left[1], right[0])
         for (one, left), (other, right) in pairwise(zip(found, spans, strict=True))
         if not _joined(one, other)
     ]
+    listed = sum(len(segment.groups) for segment in segments)
+    whole = sha256(clip).hexdigest() == body["clip"]["sha256"]
+    if len(found) == listed and not (whole and len(clip) == body["clip"]["bytes"]):
+        raise _untrue("clip")
     clocks = [segment.says["clock"] for segment, _, _ in found]
     offsets = sorted(clock["offset_us"]["median"] for clock in clocks if clock["offset_us"] is not None)
     return Shown(
@@ -202,7 +228,7 @@ def _check(clip: Bytes, body: dict[str, Any], policy: Policy) -> Shown:
         since_us=spans[0][0],
         until_us=spans[-1][1],
         groups=len(found),
-        groups_in_manifest=sum(len(segment.groups) for segment in segments),
+        groups_in_manifest=listed,
         packets=sum(len(group.packets) for _, _, group in found),
         gaps=tuple(gaps),
         camera_offset_us=offsets[len(offsets) // 2] if offsets else None,
@@ -214,11 +240,11 @@ def _check(clip: Bytes, body: dict[str, Any], policy: Policy) -> Shown:
         codec=init.codec,
         width=init.width,
         height=init.height,
-        whole=sha256(clip).hexdigest() == body["clip"]["sha256"],
+        whole=whole,
     )
 
 
-def _placed(raw: dict[str, Any], policy: Policy) -> tuple[Statement, Any]:
+def placed_entry(raw: dict[str, Any], policy: Policy) -> tuple[Statement, Any]:
     """The statement of an entry that is proved to stand in the policy's log."""
     entry = base64.b64decode(raw["entry"], validate=True)
     signed = Proof.from_json(raw["proof"]).check(leaf_hash(entry), policy)
@@ -335,12 +361,9 @@ def _begins_us(segment: _Segment, number: int) -> int:
     return instant_us(says["start"]) + int(says["times"][number - 1]) * 1_000_000 // int(says["scale"])
 
 
-def _span(segment: _Segment, group: Group, number: int, scale: int) -> tuple[int, int]:
-    """From when to when a group lasts, by the recorder's clock."""
-    since = _begins_us(segment, number)
-    if number < segment.says["groups"]:
-        return since, _begins_us(segment, number + 1)
-    return since, instant_us(segment.says["end"])
+def _ends_us(segment: _Segment, number: int) -> int:
+    """When a group ends, by the recorder's clock."""
+    return _begins_us(segment, number + 1) if number < segment.says["groups"] else instant_us(segment.says["end"])
 
 
 def _joined(one: tuple[_Segment, int, Group], other: tuple[_Segment, int, Group]) -> bool:
@@ -356,6 +379,45 @@ def _included(leaf: bytes, index: int, segment: _Segment, path: tuple[bytes, ...
         check_inclusion(leaf, index, segment.leaves, path, segment.root)
     except Refused as error:
         raise Refused(otherwise, code="init-not-sealed") from error
+
+
+def _check_said(body: dict[str, Any], segments: Sequence[_Segment]) -> tuple[int, int]:
+    """Refuse a manifest that says of camera, spans or gaps what its own lines do not; the covered span."""
+    if body["camera"] != segments[0].says["camera"]:
+        raise _untrue("camera")
+    since, until = (instant_us(body["asked"][name]) for name in ("from", "to"))
+    for segment in segments:
+        numbers = range(1, segment.says["groups"] + 1)
+        asked = [k for k in numbers if _begins_us(segment, k) < until and since < _ends_us(segment, k)]
+        if not asked or asked != list(segment.groups):
+            raise _untrue("asked")
+    covered = _begins_us(segments[0], min(segments[0].groups)), _ends_us(segments[-1], max(segments[-1].groups))
+    if tuple(instant_us(body["covered"][name]) for name in ("from", "to")) != covered:
+        raise _untrue("covered")
+    gaps = [(instant_us(one["from"]), instant_us(one["to"])) for one in body["gaps"]]
+    if gaps != _gaps_between(segments, since, until):
+        raise _untrue("gaps")
+    return covered
+
+
+def _gaps_between(segments: Sequence[_Segment], since_us: int, until_us: int) -> list[tuple[int, int]]:
+    """What is missing of the span asked for, by the lines."""
+    ends = [(instant_us(one.says["start"]), instant_us(one.says["end"])) for one in segments]
+    gaps = [(since_us, ends[0][0])] if ends[0][0] > since_us else []
+    for (one, (_, end)), (other, (start, _)) in pairwise(zip(segments, ends, strict=True)):
+        a, b = one.says, other.says
+        if (a["run"], a["seq"] + 1) != (b["run"], b["seq"]) or start - end > JOIN_US:
+            gaps.append((end, max(start, end)))
+    return [*gaps, (ends[-1][1], until_us)] if ends[-1][1] < until_us else gaps
+
+
+def _untrue(member: str) -> Refused:
+    return Refused(
+        f"the manifest says of “{member}” what its own lines do not",
+        code="manifest-untrue",
+        mend="ask for the manifest as it was made with the clip",
+        member=member,
+    )
 
 
 def _path(raw: Any) -> tuple[bytes, ...]:

@@ -14,6 +14,9 @@
                                                            after the larger is the word of whoever noticed
     withheld  note, name                                   the log signed a tree that has this file; that it is not to
                                                            be had is the word of whoever noticed
+    shown     note, position, root, served, rows, digest   the log signed a tree; with a copy of it: that its first
+              [, found]                                    entries give other rows than the digest that was served;
+                                                           that it was served is the word of whoever noticed
     unproven  notes                                        both are signed; that no tiles were served that join them,
                                                            or lead to the one, is the word of whoever noticed
 
@@ -24,6 +27,7 @@ content, so the same finding is kept once and nothing kept is replaced.
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -51,13 +55,14 @@ from ledger.tree.merkle import (
 from ledger.tree.note import decode_base64, encode_base64
 from ledger.tree.policy import Policy
 from ledger.tree.promise import open_promise
-from ledger.tree.tiles import HASH_BYTES, Bundle, Tile, decode_bundle, parse_path, tile_width
+from ledger.tree.tiles import HASH_BYTES, MAX_SIZE, Bundle, Tile, decode_bundle, parse_path, tile_width
 
 FORMAT: Final = "mingjian-evidence@v1"
 MAX_LEAVES: Final = 1 << 20
 """A promise's evidence holds all leaf hashes of its tree; in a larger one it is shown with a copy of the log only."""
 MAX_EVIDENCE_BYTES: Final = 64 << 20
 _MAX_SERVED_BYTES: Final = 24 << 20
+_HEX: Final = re.compile("[0-9a-f]{64}")
 
 Stands = Literal["alone", "with-copy", "as-observed"]
 
@@ -86,6 +91,30 @@ class Finding:
             told = orjson.dumps(self.as_json(noticed_us), option=orjson.OPT_INDENT_2) + b"\n"
             write_file(path, told, durable=True)
         return path
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a log says its pages show: ``rows`` rows of that digest (hex), as of the first ``position`` entries."""
+
+    position: int
+    root: bytes
+    rows: int
+    digest: str
+
+
+def read_claim(served: bytes) -> Claim:
+    """The claim in an answer (Malformed when there is none)."""
+    try:
+        body = orjson.loads(served)
+    except orjson.JSONDecodeError as error:
+        raise Malformed(f"this is not JSON: {error}") from None
+    match body:
+        case {"position": int(position), "root": str(root), "rows": int(rows), "digest": str(digest)} if (
+            2 <= position <= MAX_SIZE and rows >= 0 and _HEX.fullmatch(root) and _HEX.fullmatch(digest)
+        ):
+            return Claim(position, bytes.fromhex(root), rows, digest)
+    raise Malformed("this is no digest of what is shown: position, root, rows, digest", code="shown")
 
 
 class ContradictionError(Exception):
@@ -240,6 +269,34 @@ def broken_promise(
     return Finding(kind="promise", says=says, body=body, sources=tuple(sources), same=("promise",))
 
 
+def shown_otherwise(
+    head: SignedCheckpoint,
+    served: bytes,
+    *,
+    position: int,
+    root: bytes,
+    rows: int,
+    digest: str,
+    found: str = "",
+    sources: Sequence[str] = (),
+) -> Finding:
+    """``served``: what the log says its pages show as of ``position``; the others: what its statements give there.
+
+    ``found``: the first row that differs, in words.
+    """
+    body = {
+        "note": _text(head),
+        "position": position,
+        "root": encode_base64(root),
+        "served": _b64(served),
+        "rows": rows,
+        "digest": digest,
+        "found": found,
+    }
+    says = f"what its pages show as of {position} entries is not what these say" + (f": {found}" if found else "")
+    return Finding(kind="shown", says=says, body=body, sources=tuple(sources), same=("position", "served"))
+
+
 # ── Checked again ──────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -382,6 +439,20 @@ def _check_promise(body: Mapping[str, Any], policy: Policy) -> _Checked:
     return "alone", says, [head], details | {"at": act.at}
 
 
+def _check_shown(body: Mapping[str, Any], policy: Policy) -> _Checked:
+    head, claim = _note(body.get("note"), policy), read_claim(_bytes(body.get("served")))
+    if claim.position != body.get("position") or claim.position > head.checkpoint.size:
+        raise _nothing("what was served is of another position")
+    details = {"position": claim.position, "shown": claim.digest, "given": str(body.get("digest"))}
+    if details["shown"] == details["given"] and claim.root == _hash(body.get("root")):
+        raise _nothing("both digests are the same")
+    says = (
+        f"what the first {claim.position} entries give, a copy shows; that another digest was served is what was"
+        " observed"
+    )
+    return "as-observed", says, [head], details
+
+
 _CHECKS: Final = {
     "fork": _check_fork,
     "rollback": _check_rollback,
@@ -390,6 +461,7 @@ _CHECKS: Final = {
     "changed": _check_changed,
     "rule": _check_rule,
     "promise": _check_promise,
+    "shown": _check_shown,
 }
 
 

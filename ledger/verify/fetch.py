@@ -7,7 +7,7 @@ back is bytes: whoever asked checks them.
 - 404 and 410 are ``NotFound``, 401 and 403 ``NotAllowed``; 429 and 5xx, and a connection that fails, are tried again
   with growing pauses and then ``Unavailable``. Other answers are ``Unavailable`` at once.
 - A partial tile that is gone is taken from the full one, as the specification says.
-- The token is sent for entries only: checkpoints and hashes are for everyone.
+- The token is sent for entries, and for what pages show of them: checkpoints and hashes are for everyone.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ _MAX_TOKEN_BYTES: Final = 4_096
 _CHUNK_BYTES: Final = 1 << 16
 _REDIRECTS: Final = 3
 _BELOW: Final = "/log"
+_MAX_CLAIM_BYTES: Final = 10_000
+MAX_ROWS_BYTES: Final = 64 << 20
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -108,6 +110,14 @@ class LogClient:
             return self.get("checkpoint/latest", limit=MAX_NOTE_BYTES)
         except NotFound:
             return self.checkpoint()
+
+    def shown(self) -> bytes:
+        """The digest of what its pages show (``ledger.facts.shown``); NotFound from a copy, which has no pages."""
+        return self.get("projections", limit=_MAX_CLAIM_BYTES, secret=True)
+
+    def shown_rows(self) -> bytes:
+        """The position, and the rows themselves, a line each."""
+        return self.get("projections/rows", limit=MAX_ROWS_BYTES, secret=True)
 
     def witnessed(self, origin: str) -> bytes:
         """From a witness: the newest head of the log ``origin`` that it cosigned."""

@@ -27,7 +27,8 @@ from ledger.verify.pool import available_cores
 from ledger.verify.tree import Tree
 
 if TYPE_CHECKING:
-    from ledger.verify.replay import Outside, Replay, TimeSummary
+    from ledger.facts.duties import Duty
+    from ledger.verify.replay import Follow, Outside, Predecessor, Replay, TimeSummary
     from ledger.verify.signatures import SignatureChecker
     from ledger.verify.state import State
 
@@ -56,6 +57,12 @@ class Verdict:
     """Batches that say that their history is made up."""
     outside_first: tuple[Outside, ...] = ()
     """The first of ``outside``, at most 20."""
+    overdue: int = 0
+    """What the system clock should have stated by the newest batch and did not; see ``ledger.facts.duties``."""
+    overdue_first: tuple[Duty, ...] = ()
+    """The first of ``overdue``, at most 20."""
+    predecessor: Predecessor | None = None
+    """The last head of the closed log that this one goes on from, if it says so."""
     times: TimeSummary | None = None
     unknown_carried: Mapping[str, int] = field(default_factory=dict)
     """Signature lines on heads that batches carry, of keys that nothing pins, and how often."""
@@ -75,6 +82,7 @@ def verify_log(
     workers: int | None = None,
     state: Path | None = None,
     progress: Progress = lambda _done, _size: None,
+    follow: Follow | None = None,
 ) -> Verdict:
     """Check the exported log in ``folder`` under ``policy``; ``workers``: processes, as many as cores when None.
 
@@ -82,6 +90,8 @@ def verify_log(
     files, tree and signed root are, and no statement is opened.
 
     ``state``: a file that remembers. What it says was verified is not read again; the signed head must be joined to it.
+    ``follow``: told of every statement as it is found valid, for what it says to be counted; only a verdict without a
+    fault makes that true. Not with a ``state``, which leaves out what was read before.
     """
     if not folder.is_dir():
         raise Unavailable(f"there is no folder {folder}", code="no-folder", mend="name the folder of an exported log")
@@ -99,7 +109,7 @@ def verify_log(
 
         with SignatureChecker(workers=workers) as checker:
             memory = _Memory(state, policy, signed, signatures=signatures)
-            return _read_through(folder, signed, policy, checker, memory, progress=progress)
+            return _read_through(folder, signed, policy, checker, memory, progress=progress, follow=follow)
     except BadLogError as bad:
         return Verdict(faults=(bad.fault,), signed=signed)
 
@@ -129,8 +139,9 @@ def _read_through(
     memory: _Memory,
     *,
     progress: Progress,
+    follow: Follow | None,
 ) -> Verdict:
-    from ledger.verify.replay import Replay
+    from ledger.verify.replay import OUTSIDE_LISTED, Replay
 
     head = signed.checkpoint
     known = memory.known
@@ -140,6 +151,7 @@ def _read_through(
         policy=policy,
         root=lambda: tree.root(),
         checker=checker if memory.signatures else None,
+        follow=follow,
     )
     since = 0
     if known is not None and not replay.thaw(known.replay):
@@ -184,6 +196,7 @@ def _read_through(
     changed, certain = tree.verdict(head.root)
     if broken is None and changed is None:
         memory.keep(tree, replay, checker, note=signed.note)
+    overdue = replay.overdue() if broken is None else []
     # Where the tree itself tells what was changed, broken rules are only what follows from it.
     found = (changed, broken) if certain else (broken, changed)
     return Verdict(
@@ -197,6 +210,9 @@ def _read_through(
         outside=replay.outside,
         simulated=replay.simulated,
         outside_first=tuple(replay.outside_first),
+        overdue=len(overdue),
+        overdue_first=tuple(overdue[:OUTSIDE_LISTED]),
+        predecessor=replay.predecessor,
         times=replay.times(),
         unknown_carried=dict(replay.unknown),
     )

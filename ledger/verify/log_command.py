@@ -20,9 +20,10 @@ from ledger.verify.words import label, reason
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
+    from ledger.facts.duties import Duty
     from ledger.verify.replay import Outside
 
-_COUNTS: Final = ("voided", "suspect", "outside", "simulated")
+_COUNTS: Final = ("voided", "suspect", "outside", "simulated", "overdue")
 _NEVER: Final = 253_402_300_800  # Unix seconds of the year 10000
 
 
@@ -99,6 +100,8 @@ def as_json(verdict: Verdict, lang: Lang = "en") -> dict[str, Any]:
         "root": None if head is None else head.root.hex(),
         **{name: getattr(verdict, name) for name in _COUNTS},
         "outside_first": [_outside(one) for one in verdict.outside_first],
+        "overdue_first": [_overdue(one) for one in verdict.overdue_first],
+        "successor_of": _predecessor(verdict),
         "times": _times(verdict),
         "cosigned_by": [{"name": plain(name), "time": at} for name, at in _cosigned(verdict)],
         "unknown_signatures": _unknown(verdict),
@@ -109,6 +112,25 @@ def as_json(verdict: Verdict, lang: Lang = "en") -> dict[str, Any]:
 def _outside(one: Outside) -> dict[str, Any]:
     moments = {"at": one.at_us, "after": one.after_us, "before": one.before_us}
     return {"index": one.index} | {name: _instant(us) for name, us in moments.items()}
+
+
+def _overdue(one: Duty) -> dict[str, Any]:
+    """``{"stream", "type", "rule", "due"}``; of a card, the stream is the case."""
+    rule, stream = one.values.get("rule"), one.values.get("case", one.stream)
+    return {"stream": plain(stream), "type": one.type, "rule": rule, "due": _instant(one.due_us)}
+
+
+def _predecessor(verdict: Verdict) -> dict[str, Any] | None:
+    """The closed log that this one goes on from; ``signed`` is null where the policy has no key of it."""
+    found = verdict.predecessor
+    if found is None:
+        return None
+    return {
+        "origin": plain(found.origin),
+        "size": found.size,
+        "root": found.root.hex(),
+        "signed": True if found.signed else None,
+    }
 
 
 def _times(verdict: Verdict) -> dict[str, int | None] | None:
@@ -144,6 +166,10 @@ def _report(verdict: Verdict, lang: Lang, *, left_out: str | None) -> list[str]:
             tell("cosigned_by", f"{name} {at}")
         for line in _unknown(verdict):
             tell("unknown_signatures", line)
+    if verdict.predecessor is not None:
+        before = verdict.predecessor
+        tell("successor_of", f"{before.origin} {before.size} {before.root.hex()}")
+        tell("predecessor", label("signed" if before.signed else "unpinned", lang))
     tell("entries", verdict.entries)
     if verdict.since:
         tell("since", verdict.since)
@@ -153,6 +179,9 @@ def _report(verdict: Verdict, lang: Lang, *, left_out: str | None) -> list[str]:
             tell(name, getattr(verdict, name))
     for one in map(_outside, verdict.outside_first):
         lines.append("    " + plain(label("outside_entry", lang).format(*one.values())))
+    for due in map(_overdue, verdict.overdue_first):
+        what = f"{due['type']} {due['rule'] or ''}".rstrip()
+        lines.append("    " + plain(label("overdue_entry", lang).format(due["due"], due["stream"], what)))
     for name, value in (_times(verdict) or {}).items():
         if value:
             tell(name, value)

@@ -18,7 +18,7 @@ from __future__ import annotations
 import time
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,23 +27,29 @@ from typing import Any, Final
 
 import orjson
 
-from ledger.errors import Malformed, NotAllowed, NotFound, Refused, Unavailable
+from ledger.errors import Malformed, MingjianError, NotAllowed, NotFound, Refused, Unavailable
+from ledger.facts.duties import Duty
 from ledger.facts.registry import Registry
+from ledger.facts.shown import LAST_INDEX, digest_of
 from ledger.statement import instant_text, open_statement
 from ledger.tree.checkpoint import SignedCheckpoint, open_checkpoint
 from ledger.tree.merkle import Frontier, leaf_hash, prove_inclusion
+from ledger.tree.note import Verified, VerifierKey
 from ledger.tree.policy import NO_QUORUM, Policy
 from ledger.tree.promise import Promise, open_promise
 from ledger.tree.tiles import bundles_for, decode_tile, tile_width
 from ledger.verify.copy import Copy, attested_at, open_copy, own_fault
 from ledger.verify.evidence import (
     MAX_LEAVES,
+    Claim,
     ContradictionError,
     Finding,
     broken_promise,
     check_joined,
+    read_claim,
     rollback,
     rule,
+    shown_otherwise,
 )
 from ledger.verify.fetch import LogClient, read_tile_of
 from ledger.verify.files import BadLogError, Fault
@@ -53,6 +59,7 @@ from ledger.verify.signatures import SignatureChecker
 MAX_AGE_S: Final = 900
 _PATIENCE: Final = 4  # times that we ask whether the log has caught up with what a witness or copy holds
 _SKEW_S: Final = 300
+_SEEN: Final = 1000  # heads whose lines are gathered
 _NOT_THIS_LOG: Final = frozenset({"note-unverified", "note-bad-signature", "checkpoint-not-of-log"})
 
 Clock = Callable[[], float]
@@ -102,6 +109,8 @@ class Look:
     witnesses: list[Other] = field(default_factory=list)
     mirrors: list[Other] = field(default_factory=list)
     promises: list[Promised] = field(default_factory=list)
+    shown: int | None = None
+    """The position as of which what its pages show was recomputed, if it was."""
     alarms: list[Alarm] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     reached: bool = False
@@ -126,6 +135,9 @@ class Follower:
         self.batches = array("Q")  # indexes of log.batch.v1 …
         self.times = array("q")  # … and their times, in order
         self.fault: Fault | None = None
+        self._seen: dict[int, dict[VerifierKey, Verified]] = {}  # by size: lines that others hold
+        self.wanted: set[int] = set()  # positions at which what is shown is to be recomputed …
+        self.shown: dict[int, Claim] = {}  # … and what came of it
 
     @property
     def size(self) -> int:
@@ -147,6 +159,9 @@ class Follower:
                     self._replay.take(index, entry)
                 except BadLogError as bad:
                     self.fault = bad.fault
+            # All before this entry count now; whether this one is void, the next one says.
+            if index in self.wanted:
+                self._recompute(index)
             self._pending.append(leaf_hash(entry))
             # Only a batch has this text in it, or somebody who wants to be looked at more closely.
             if BATCH.encode() in entry:
@@ -159,10 +174,29 @@ class Follower:
                 self._replay.take_cosigned(copy.held)
             except BadLogError as bad:
                 self.fault = bad.fault
+        if self.size in self.wanted:
+            self._recompute(self.size)
         if self._checker is not None:
             first = self._checker.finish()
             if first is not None and (self.fault is None or not _is_before(self.fault, first)):
                 self.fault = Fault(where=first, code="signature")
+
+    def see(self, signed: SignedCheckpoint) -> None:
+        """The cosignatures on a head of this very tree, whoever holds it: together they say when it was there."""
+        size = signed.checkpoint.size
+        if size > self.size or not signed.cosignatures or self._replay is None or self.fault is not None:
+            return
+        lines = self._seen.setdefault(size, {})
+        for line in signed.cosignatures:
+            known = lines.setdefault(line.key, line)
+            if (line.time_s or 0) < (known.time_s or 0):
+                lines[line.key] = line  # the earliest of a witness's own words bounds
+        while len(self._seen) > _SEEN:
+            del self._seen[min(self._seen)]
+        try:
+            self._replay.take_seen(size, list(lines.values()))
+        except BadLogError as bad:
+            self.fault = bad.fault
 
     def counts(self) -> Mapping[str, int]:
         """What an audit counts."""
@@ -172,6 +206,19 @@ class Follower:
         names = ("voided", "suspect", "outside", "simulated")
         good = 0 if self._checker is None else self._checker.good
         return {"signatures": replay.checked + good} | {name: getattr(replay, name) for name in names}
+
+    def overdue(self) -> list[Duty]:
+        """What the system clock should have stated by the newest batch."""
+        return [] if self._replay is None else self._replay.overdue()
+
+    def rows(self) -> Iterator[bytes]:
+        """What pages must show, of all that was taken."""
+        return iter(()) if self._replay is None else self._replay.shown()
+
+    def _recompute(self, position: int) -> None:
+        self.wanted.discard(position)
+        if self.fault is None and self._replay is not None:
+            self.shown[position] = Claim(position, self._root(), *digest_of(self._replay.shown()))
 
     def _root(self) -> bytes:
         pending, self._pending = self._pending, []
@@ -232,6 +279,8 @@ class Monitor:
         self._max_cosigned_age_s = max_cosigned_age_s
         self._clock = clock
         self._follower = Follower(checker)
+        self._claim: tuple[float, bytes, Claim] | None = None  # what pages are said to show, not compared yet
+        self._claimed = bool(memory.get("shown"))
         self._kept: SignedCheckpoint | None = None  # the newest head of all that was ever shown
         if memory.get("latest"):
             self._kept = open_checkpoint(memory["latest"].encode(), copy.policy, need_quorum=False)
@@ -242,7 +291,10 @@ class Monitor:
         self._step(look, self._follow)
         if self._copy.held is not None:
             look.settled = self._copy.held
+            if look.reached and look.ok:
+                self._step(look, self._ask_shown)
             self._step(look, self._judge)
+            self._step(look, self._compare_shown)
             if look.reached and look.ok:
                 self._step(look, self._compare_latest)
             for client in self._witnesses:
@@ -263,6 +315,7 @@ class Monitor:
         if held is not None and self._follower.fault is None:
             memory = {
                 "latest": None if self._kept is None else self._kept.note.decode(),
+                "shown": self._claimed,
                 "signatures": {"size": held.checkpoint.size, "root": held.checkpoint.root.hex()},
             }
             self._copy.put(self._state / "state.json", orjson.dumps(memory, option=orjson.OPT_INDENT_2) + b"\n")
@@ -300,9 +353,14 @@ class Monitor:
         look.entries = self._follower.size
         for name, value in self._follower.counts().items():
             setattr(look, name, value)
-        fault = self._follower.fault
+        self._check_fault()
+        self._warn_overdue(look)
+
+    def _check_fault(self) -> None:
+        held, fault = self._copy.held, self._follower.fault
         if fault is None:
             return
+        assert held is not None
         head = held.checkpoint
         # A rule that is broken by what is not there shows in the last entry that is.
         index = fault.where if isinstance(fault.where, int) else head.size - 1
@@ -310,6 +368,73 @@ class Monitor:
         entry = self._copy.entry(index)
         sources = (self._log.url, str(self._copy.folder))
         raise ContradictionError(rule(held, index, entry, path, code=fault.code, detail=fault.detail, sources=sources))
+
+    def _warn_overdue(self, look: Look) -> None:
+        """The ledger's clock states too little: whoever stopped it would keep cards from being raised."""
+        found = self._follower.overdue()
+        if found:
+            first = found[0]
+            what = f"{len(found)} should have been stated and were not, the first: {first.type}"
+            about = first.values.get("case", first.stream)
+            look.alarms.append(Alarm("overdue", f"{what} of {about} by {instant_text(first.due_us)}"))
+
+    # ---------------------------------------------------------------------------------------- what pages show
+
+    def _ask_shown(self, look: Look) -> None:
+        """Have it said what the pages show; it is compared as soon as the settled head covers that position."""
+        if self._claim is not None and self._clock() - self._claim[0] > self._max_age_s:
+            position, self._claim = self._claim[2].position, None
+            look.alarms.append(Alarm("shown-unchecked", f"no settled head has come to cover {position} entries"))
+        if self._claim is not None:
+            return
+        for attempt in range(_PATIENCE):
+            if attempt:
+                self._log.pause(attempt)
+            try:
+                served = self._log.shown()
+            except NotFound:
+                # Copies and plain files show no pages; a ledger that stops to say what it shows is another matter.
+                if self._claimed:
+                    look.alarms.append(Alarm("shown-gone", f"{self._log.url} says no more what its pages show"))
+                return
+            claim = read_claim(served)
+            self._claimed = True
+            if claim.position >= self._follower.size:
+                self._claim = (self._clock(), served, claim)
+                self._follower.wanted.add(claim.position)
+                return
+        what = f"its pages show {claim.position} entries, {self._follower.size} were judged"
+        look.alarms.append(Alarm("shown-behind", what))
+
+    def _compare_shown(self, look: Look) -> None:
+        held = self._copy.held
+        if self._claim is None or held is None or (given := self._follower.shown.get(self._claim[2].position)) is None:
+            return
+        _, served, claim = self._claim
+        self._claim = None
+        self._follower.shown.clear()
+        look.shown = claim.position
+        if claim == given:
+            return
+        finding = shown_otherwise(
+            held,
+            served,
+            position=claim.position,
+            root=given.root,
+            rows=given.rows,
+            digest=given.digest,
+            found=self._find_row() if claim.root == given.root else "it is of another tree",
+            sources=(self._log.url, str(self._copy.folder)),
+        )
+        raise ContradictionError(finding)
+
+    def _find_row(self) -> str:
+        """The first row that differs, in words; empty when it cannot be told (it may be right again by now)."""
+        try:
+            served = self._log.shown_rows()
+            return first_difference(served, self._follower.rows(), self._follower.size)
+        except MingjianError:
+            return ""
 
     def _compare_latest(self, look: Look) -> None:
         """The newest head of all continues the settled one and the newest that was shown before."""
@@ -378,6 +503,9 @@ class Monitor:
             told.append(Other(client.url, size, error.finding.kind))
             raise
         told.append(Other(client.url, size, "agrees"))
+        if self._follower.fault is None:
+            self._follower.see(other)
+            self._check_fault()
 
     def _compare_larger(self, look: Look, client: LogClient, other: SignedCheckpoint, *, has_tiles: bool) -> None:
         """It holds more than our copy: the log's newest head must continue it, or be as large in a moment."""
@@ -505,6 +633,32 @@ def judge_promise(
     if index is not None and (late == len(batches) or index < batches[late]):
         return "kept", late
     return ("open" if late == len(batches) else "broken"), late
+
+
+def first_difference(served: bytes, given: Iterable[bytes], size: int) -> str:
+    """The first row in ``served`` (its position, then the rows) that is not among ``given``, of ``size`` entries.
+
+    Rows that one side may have changed since the other's position are left alone.
+    """
+    head, *lines = served.splitlines()
+    common = min(int(orjson.loads(head)["position"]), size)
+    shown, right = (_by_stream(rows, common) for rows in (lines, given))
+    for stream in sorted(shown.keys() | right.keys()):
+        one, two = shown.get(stream), right.get(stream)
+        if one != two and not (one == b"" or two == b""):
+            says = "no row" if one is None else one.decode(errors="replace")
+            return f"{stream}: shown is {says}, right is {'no row' if two is None else two.decode()}"
+    return ""
+
+
+def _by_stream(rows: Iterable[bytes], common: int) -> dict[str, bytes]:
+    """Each stream's rows together; empty where they say that an act came at or behind ``common``."""
+    found: dict[str, bytes] = {}
+    for line in rows:
+        row = orjson.loads(line)
+        stream, last = str(row[0]), row[LAST_INDEX.get(str(row[0]).partition("/")[0], 0)]
+        found[stream] = b"" if isinstance(last, int) and last >= common else found.get(stream, b"") + line
+    return found
 
 
 def find_leaves(copy: Copy, wanted: set[Any]) -> dict[bytes, int]:

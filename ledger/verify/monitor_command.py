@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 INTERVAL_S: Final = 30.0
 _WORDS: Final[dict[str, tuple[str, str]]] = {
     "good": ("{size} 条，未见异常（已核对 {entries} 条）", "{size} entries, nothing wrong ({entries} checked)"),
+    "simulated": ("其中 {} 批是模拟的历史", "{} of its batches are simulated history"),
     "alarm": ("警报 {code}：{detail}", "alarm {code}: {detail}"),
     "finding": ("矛盾 {kind}：{says}", "CONTRADICTION {kind}: {says}"),
     "evidence": ("证据：{}", "evidence: {}"),
@@ -135,6 +136,7 @@ def as_json(look: Look, evidence: list[Path]) -> dict[str, Any]:
         "cosigned_age_s": _rounded(look.cosigned_age_s),
         "witnesses": [{"url": plain(one.url), "size": one.size, "state": one.state} for one in look.witnesses],
         "mirrors": [{"url": plain(one.url), "size": one.size, "state": one.state} for one in look.mirrors],
+        "shown": look.shown,
         "promises": [
             {"file": plain(one.name), "state": one.state, "detail": plain(one.detail)} for one in look.promises
         ],
@@ -160,6 +162,8 @@ def _tell(look: Look, evidence: list[Path], options: argparse.Namespace) -> None
         lines.append(_WORDS["unreached"][side])
     elif look.ok and look.settled is not None:
         lines.append(_WORDS["good"][side].format(size=look.settled.checkpoint.size, entries=look.entries))
+    if look.simulated:
+        lines.append(_WORDS["simulated"][side].format(look.simulated))
     print("\n".join(map(plain, lines)), flush=True)
 
 

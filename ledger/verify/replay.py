@@ -2,7 +2,8 @@
 
 The rules, in the order in which a statement meets them:
 
-- Entries 0 and 1 open the ledger: the origin ends in entry 0's id, its officers sign, its log key signs the head.
+- Entries 0 and 1 open the ledger: the origin ends in entry 0's id, its officers sign, its log key signs the head. What
+  it names as its predecessor's last head is one, signed by that log where the policy has its key.
 - From entry 2 on there are batches without gaps. ``log.batch.v1`` of the system clock opens each, says how many
   entries follow, has seen exactly the tree before it, and never goes back in time: its time is their recorded time.
 - ``seq`` and ``prev`` continue the stream. No actor makes a request twice.
@@ -22,19 +23,22 @@ from __future__ import annotations
 import hashlib
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from ledger.errors import Malformed, MingjianError, Refused
 from ledger.facts.attested import HEADS_TYPE
+from ledger.facts.duties import Duty, Followed
 from ledger.facts.registry import CLOCK_ACTOR, LOG_STREAM, Registry
+from ledger.facts.shown import SHOWN, Shown, row_bytes
 from ledger.facts.streams import FOLDS, check_act
 from ledger.facts.times import TIME_TYPE, open_token_act
 from ledger.facts.types import TYPES
 from ledger.statement import Statement, StatementId, check_statement_signature, instant_text, open_statement
-from ledger.tree.checkpoint import SignedCheckpoint, open_checkpoint
+from ledger.tree.checkpoint import Checkpoint, SignedCheckpoint, open_checkpoint
 from ledger.tree.merkle import EMPTY_ROOT
+from ledger.tree.note import Verified, split_note
 from ledger.tree.policy import Policy
 from ledger.tree.stated import HeadsFollowed
 from ledger.verify.files import CHECKPOINT, BadLogError
@@ -47,8 +51,12 @@ _T = TypeVar("_T")
 SKEW_US: Final = 300_000_000
 """How far a time may stand outside what brackets it before it is refused (a batch's) or flagged (a claimed one)."""
 OUTSIDE_LISTED: Final = 20
+OVERDUE_GRACE_US: Final = 900_000_000
+"""How long after its instant the system clock may state what was due then."""
 MAX_UNKNOWN: Final = 100
-_NOT_KEPT: Final = frozenset({"_policy", "_root", "_checker"})
+_NOT_KEPT: Final = frozenset({"_policy", "_root", "_checker", "_follow"})
+Follow = Callable[[int, Statement, int, Registry], None]
+"""Told of every valid statement but the first two: its index, its recorded time, the registry right before it."""
 
 
 @dataclass(slots=True)
@@ -56,6 +64,7 @@ class _Stream:
     seq: int
     head: StatementId
     state: Any = None
+    shown: Shown | None = None
 
 
 @dataclass(slots=True)  # made for every entry: frozen would cost as much as the rest of it
@@ -102,6 +111,19 @@ class TimeSummary:
     """The widest bracket of those."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predecessor:
+    """The closed log that entry 0 says this one goes on from: its last head.
+
+    ``signed``: by that log's key, as the auditor's policy has it; False where the policy has none.
+    """
+
+    origin: str
+    size: int
+    root: bytes
+    signed: bool
+
+
 class Replay:
     """Give it every entry in order, and ``check_end`` where a checkpoint lies: ``BadLogError`` for a broken rule."""
 
@@ -113,6 +135,7 @@ class Replay:
         policy: Policy,
         root: Callable[[], bytes],
         checker: SignatureChecker | None = None,
+        follow: Follow | None = None,
     ) -> None:
         """``origin``, ``log_key`` and ``policy`` are the auditor's own; ``root`` gives the root of all entries so far.
 
@@ -131,6 +154,7 @@ class Replay:
         self._policy = policy
         self._root = root
         self._checker = checker
+        self._follow = follow
         self._registry: Registry | None = None
         self._streams: dict[str, _Stream] = {}
         self._requests: set[bytes] = set()
@@ -141,9 +165,11 @@ class Replay:
         self._remaining = 0  # entries that the open batch still has to have
         self._recorded_us = 0
         self._brackets = Brackets()
+        self.predecessor: Predecessor | None = None
         self._cosigned = 0  # heads that batches carried and that count
         self._head_cosigned = False
         self._heads = HeadsFollowed()
+        self._duties = Followed()
         # Of every batch that does not say it is simulated: where it begins and ends, and its time. All rise.
         self._batches = array("Q")
         self._batch_ends = array("Q")
@@ -200,6 +226,26 @@ class Replay:
         """The cosignatures on the head that is checked bound the last batches, which nothing in the log can."""
         self._head_cosigned = self._take_cosigned(None, signed)
 
+    def take_seen(self, size: int, cosignatures: Sequence[Verified]) -> None:
+        """The same of an earlier head that others hold: its lines, gathered, bound every batch below ``size``."""
+        moment = cosigned_us(cosignatures, self._policy)
+        if moment is not None:
+            self._take_moment(None, size, *moment)
+
+    def overdue(self) -> list[Duty]:
+        """What the system clock should have stated by the newest batch and did not, in the order of the instants."""
+        return self._duties.overdue(self._recorded_us, grace_us=OVERDUE_GRACE_US)
+
+    def shown(self) -> Iterator[bytes]:
+        """What lists and queues must show (``ledger.facts.shown``), of every entry before the one taken last.
+
+        Of that one too, once ``check_end`` was asked.
+        """
+        for name in sorted(name for name, stream in self._streams.items() if stream.shown is not None):
+            shown = self._streams[name].shown
+            assert shown is not None
+            yield row_bytes(shown.row(name))
+
     def interval(self, index: int, *, seen_size: int) -> Interval:
         """When the entry at ``index``, whose signer had seen ``seen_size``, must have been signed and placed."""
         return self._brackets.interval(index, seen_size=seen_size)
@@ -234,6 +280,8 @@ class Replay:
             raise BadLogError(0, "log-key", f"{registry.genesis['log_key']}, the policy has {self._log_key.hex()}")
         self._registry = registry
         self._take_genesis(0, act, registry)
+        if (note := registry.genesis.get("successor_of")) is not None:
+            self.predecessor = self._genesis(0, lambda: self._open_predecessor(note), code="successor")
 
     def _confirm(self, act: Statement) -> None:
         registry = self._registry
@@ -242,12 +290,24 @@ class Replay:
         self._take_genesis(1, act, registry)
         self._ends[2] = _Ended(b"", 0)  # its root is known when entry 2 comes
 
-    def _genesis(self, index: int, read: Callable[[], _T]) -> _T:
+    def _genesis(self, index: int, read: Callable[[], _T], *, code: str = "genesis") -> _T:
         """What ``read`` makes of entry 0 or 1; whatever it refuses, no batch can excuse."""
         try:
             return read()
         except Refused as error:
-            raise BadLogError(index, "genesis", error.message) from error
+            raise BadLogError(index, code, error.message) from error
+
+    def _open_predecessor(self, text: str) -> Predecessor:
+        """The head that entry 0 names: well formed, and signed where the policy has that log's key."""
+        note = text.encode(errors="surrogatepass")
+        head = Checkpoint.parse(split_note(note).text)
+        if head.origin == self._origin:
+            raise Malformed("a log is not its own successor")
+        # A log of that name in the policy has its say: a line of another key, or none, is not its signature.
+        known = any(log.key.name == head.origin for log in self._policy.logs)
+        if known:
+            open_checkpoint(note, self._policy, need_quorum=False)
+        return Predecessor(origin=head.origin, size=head.size, root=head.root, signed=known)
 
     def _take_genesis(self, index: int, act: Statement, registry: Registry) -> None:
         public = self._genesis(index, lambda: registry.key_of(act).public)
@@ -468,11 +528,19 @@ class Replay:
             self._check_heads(judged)
         elif act.type == TIME_TYPE:
             self._take_token(judged.index, act)
+        if self._follow is not None:
+            self._follow(judged.index, act, self._recorded_us, registry)
         if TYPES[act.type].governs:
             registry.apply(act, judged.index)
+            self._duties.take(act, self._recorded_us, None)
         elif (fold := FOLDS.get(act.kind)) is not None:
             stream = self._streams[act.stream]
             stream.state = fold.apply(stream.state, act, self._recorded_us, registry)
+            self._duties.take(act, self._recorded_us, stream.state)
+            if (show := SHOWN.get(act.kind)) is not None:
+                if stream.shown is None:
+                    stream.shown = show(act, judged.index, self._recorded_us, stream.state)
+                stream.shown.take(act, judged.index, self._recorded_us, stream.state)
 
     def _flag_outside(self, index: int, act: Statement) -> None:
         after_us = max(self._ends[act.seen_size].recorded_us, self._brackets.after_us(act.seen_size) or 0)
