@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from ledger.facts.cards import FOLD, Card
+from ledger.facts.calendar import Calendar
+from ledger.facts.cards import FOLD, Card, answer_due_us
 from ledger.statement import instant_us
 from ledger.store.database import Connection
-from projections.chunk import Chunk, Spans, copy_rows, named
+from projections.chunk import Chunk, Spans, copy_rows, named, write_rows
+from projections.clocks import calendar_before
 
 DDL: Final = """
 CREATE TABLE cards (
@@ -30,7 +32,10 @@ CREATE TABLE cards (
     due_us       bigint,                          -- as reckoned then
     fired_us     bigint NOT NULL,
     raised_us    bigint NOT NULL,
-    raised_index bigint NOT NULL                  -- leaf that raised it
+    raised_index bigint NOT NULL,                 -- leaf that raised it
+    answer_due_us bigint,                         -- last instant to answer in time; null: not yet known
+    answered_us  bigint,                          -- recorded time of the answer
+    answered_index bigint                         -- its leaf
 );
 CREATE INDEX ON cards (case_stream);
 CREATE INDEX ON cards (raised_index);
@@ -43,6 +48,7 @@ CREATE TABLE card_states (
     PRIMARY KEY (stream, from_index)
 );
 CREATE INDEX ON card_states (stream) WHERE to_index IS NULL;
+CREATE INDEX ON card_states (stage, stream) WHERE to_index IS NULL;
 -- What the system clock asks after each batch: what moved since a position, whose gaps lapse, who stopped before whom.
 CREATE INDEX ON clock_runs (from_index);
 CREATE INDEX ON clock_runs (stopped_us) WHERE clock = 'promise' AND to_index IS NULL;
@@ -54,6 +60,7 @@ TABLES: Final = {"cards": "stream", "card_states": "stream, from_index"}
 
 _COLUMNS: Final = (
     "stream case_stream rule colour pack version unit clock branch step run due_us fired_us raised_us raised_index"
+    " answer_due_us"
 )
 
 
@@ -69,6 +76,8 @@ def apply(connection: Connection, chunk: Chunk) -> None:
     ):
         states[stream] = Card(stage=stage, opener="", proposed=proposed)
     rows: list[tuple[Any, ...]] = []
+    answers: list[tuple[str, int, int]] = []
+    calendar: Calendar | None = None
     spans = Spans()
     for act in acts:
         said, data = act.said, act.said.data
@@ -76,6 +85,8 @@ def apply(connection: Connection, chunk: Chunk) -> None:
         after = states[said.stream] = FOLD.apply(before, said, act.recorded_us, registry)
         spans.move(said.stream, _span(before), _span(after), act.index)
         if before is None:
+            if calendar is None or chunk.of("calendar"):
+                calendar = calendar_before(connection, act.index)
             rows.append(
                 (
                     said.stream,
@@ -93,9 +104,18 @@ def apply(connection: Connection, chunk: Chunk) -> None:
                     instant_us(data["fired"]),
                     act.recorded_us,
                     act.index,
+                    answer_due_us(act.recorded_us, calendar),
                 )
             )
+        elif said.type == "card.answered.v1":
+            answers.append((said.stream, act.recorded_us, act.index))
     copy_rows(connection, "cards", _COLUMNS, rows)
+    write_rows(
+        connection,
+        "UPDATE cards AS c SET answered_us = a.us, answered_index = a.index"
+        " FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) AS a (stream, us, index) WHERE c.stream = a.stream",
+        answers,
+    )
     spans.write(connection, "card_states", "stage proposed")
 
 
@@ -116,7 +136,10 @@ def card_list(
     limit: int = 50,
     offset: int = 0,
 ) -> dict[str, Any]:
-    """``{"n", "cards": [...]}``: cards as of ``position`` (the first so many leaves; None: now), the newest first."""
+    """``{"n", "cards": [...]}``: cards as of ``position`` (the first so many leaves; None: now), the newest first.
+
+    ``in_time``: whether the unit answered within its one working day; None where it has not answered.
+    """
     wanted = (
         " FROM projections.cards c JOIN projections.card_states s USING (stream)"
         " WHERE CASE WHEN %(position)s::bigint IS NULL THEN s.to_index IS NULL"
@@ -127,9 +150,11 @@ def card_list(
     values = {"position": position, "case": case, "unit": unit, "stage": stage, "limit": limit, "offset": offset}
     count = connection.execute(f"SELECT count(*){wanted}".encode(), values).fetchone()
     assert count is not None
-    columns = f"{_COLUMNS} stage proposed"
+    columns = f"{_COLUMNS} stage proposed answered_us in_time"
+    # As of then: an answer that came later was none yet.
+    answered = "CASE WHEN %(position)s::bigint IS NULL OR c.answered_index < %(position)s THEN c.answered_us END"
     rows = connection.execute(
-        f"SELECT {columns.replace(' ', ', ')}{wanted}"
+        f"SELECT {_COLUMNS.replace(' ', ', ')}, stage, proposed, {answered}, {answered} <= c.answer_due_us{wanted}"
         " ORDER BY c.raised_index DESC LIMIT %(limit)s OFFSET %(offset)s".encode(),
         values,
     )
@@ -137,16 +162,27 @@ def card_list(
     return {"n": count[0], "cards": found}
 
 
+def by_colour(connection: Connection, *, stage: str, unit: str | None = None) -> dict[str, int]:
+    """How many cards stand in ``stage`` now, by colour."""
+    rows = connection.execute(
+        "SELECT c.colour, count(*) FROM projections.cards c JOIN projections.card_states s USING (stream)"
+        " WHERE s.to_index IS NULL AND s.stage = %(stage)s AND (%(unit)s::text IS NULL OR c.unit = %(unit)s)"
+        " GROUP BY c.colour",
+        {"stage": stage, "unit": unit},
+    )
+    return dict(rows.fetchall())
+
+
 def cards_of(connection: Connection, cases: Sequence[str]) -> list[dict[str, Any]]:
     """The cards on those cases (their streams) as they stand, revoked ones too.
 
-    ``{"stream", "case", "rule", "colour", "version", "clock", "branch", "step", "run", "fired_us", "raised_us",
+    ``{"stream", "case", "rule", "colour", "pack", "version", "clock", "branch", "step", "run", "fired_us", "raised_us",
     "stage", "proposed"}``; clock, branch and step are None where the card has none.
     """
-    names = "stream case rule colour version clock branch step run fired_us raised_us stage proposed"
+    names = "stream case rule colour pack version clock branch step run fired_us raised_us stage proposed"
     rows = connection.execute(
-        "SELECT c.stream, case_stream, rule, colour, version, clock, branch, step, run, fired_us, raised_us, stage,"
-        " proposed FROM projections.cards c JOIN projections.card_states s ON s.stream = c.stream"
+        "SELECT c.stream, case_stream, rule, colour, pack, version, clock, branch, step, run, fired_us, raised_us,"
+        " stage, proposed FROM projections.cards c JOIN projections.card_states s ON s.stream = c.stream"
         " AND s.to_index IS NULL WHERE case_stream = ANY(%s)",
         (list(cases),),
     )

@@ -10,7 +10,6 @@ branch of a parallel review is open.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
@@ -21,9 +20,10 @@ from ledger.errors import NotFound
 from ledger.facts.approval import FOLD, Approval, Branch, Stage
 from ledger.facts.case_clocks import ItemRules, TimedAct, parse_item
 from ledger.facts.registry import Registry
+from ledger.facts.shown import ShownCase, kept
 from ledger.statement import StatementId
 from ledger.store.database import Connection
-from projections.chunk import Act, Chunk, Spans, copy_rows, named, storable, write_rows
+from projections.chunk import Chunk, Spans, copy_rows, named, storable, write_rows
 
 DDL: Final = """
 CREATE TABLE approvals (
@@ -83,30 +83,6 @@ TABLES: Final = {
 # ── Apply ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(slots=True)
-class _Case:
-    """A row of ``approvals`` in memory, for the length of a chunk."""
-
-    state: Approval
-    item_version: str
-    unit: str
-    window: str | None
-    applied_us: int
-    received_us: int
-    first_index: int
-    changed_us: int = 0
-    last_index: int = 0
-    acts: int = 0
-
-    def span(self) -> tuple[Any, ...] | None:
-        """The state that a queue asks for; None when the case is closed."""
-        state = self.state
-        if state.stage is Stage.CLOSED:
-            return None
-        units = {self.unit, *(branch.unit for branch in state.branches if branch.is_open)}
-        return (str(state.stage), state.is_suspended, state.item, sorted(units), self.window)
-
-
 def apply(connection: Connection, chunk: Chunk) -> None:
     """Take in acts on approvals."""
     acts = chunk.of("approval")
@@ -122,10 +98,8 @@ def apply(connection: Connection, chunk: Chunk) -> None:
         before = None if case is None else case.span()
         state = FOLD.apply(None if case is None else case.state, said, act.recorded_us, registry)
         if case is None:
-            case = cases[said.stream] = _open(act, state, registry)
-        case.state = state
-        case.window = said.window or case.window
-        case.changed_us, case.last_index, case.acts = act.recorded_us, act.index, case.acts + 1
+            case = cases[said.stream] = ShownCase.opened(said, act.index, act.recorded_us, state)
+        case.take(said, act.index, act.recorded_us, state)
         spans.move(said.stream, before, case.span(), act.index)
         rows.append(
             (
@@ -150,36 +124,23 @@ def apply(connection: Connection, chunk: Chunk) -> None:
     spans.write(connection, "approval_open", "stage suspended item units win")
 
 
-def _open(act: Act, state: Approval, registry: Registry) -> _Case:
-    version = act.said.data["item_version"]
-    return _Case(
-        state=state,
-        item_version=version,
-        unit=registry.item_versions[StatementId(bytes.fromhex(version))].data["unit"],
-        window=act.said.window,
-        applied_us=act.said.at_us,
-        received_us=act.recorded_us,
-        first_index=act.index,
-    )
-
-
 def _load(
     connection: Connection, streams: set[str], registry: Registry, rules: dict[str, ItemRules]
-) -> dict[str, _Case]:
+) -> dict[str, ShownCase]:
     found = connection.execute(
         "SELECT stream, stage, item, state::text, item_version, unit, win, applied_us, received_us, first_index,"
         " changed_us, last_index, acts FROM approvals WHERE stream = ANY(%s)",
         (sorted(streams),),
     )
-    cases: dict[str, _Case] = {}
+    cases: dict[str, ShownCase] = {}
     for stream, stage, item, text, version, *rest in found:
         if version not in rules:
             rules[version] = parse_item(registry.item_versions[StatementId(bytes.fromhex(version))].data)
-        cases[stream] = _Case(_state(stage, item, rules[version], orjson.loads(text)), version, *rest)
+        cases[stream] = ShownCase(_state(stage, item, rules[version], orjson.loads(text)), version, *rest)
     return cases
 
 
-def _save(connection: Connection, cases: dict[str, _Case]) -> None:
+def _save(connection: Connection, cases: dict[str, ShownCase]) -> None:
     rows = [
         (
             stream,
@@ -195,7 +156,7 @@ def _save(connection: Connection, cases: dict[str, _Case]) -> None:
             case.first_index,
             case.last_index,
             case.acts,
-            orjson.dumps(_kept(case.state)).decode(),
+            orjson.dumps(kept(case.state)).decode(),
         )
         for stream, case in cases.items()
     ]
@@ -213,29 +174,8 @@ def _save(connection: Connection, cases: dict[str, _Case]) -> None:
     )
 
 
-def _kept(state: Approval) -> dict[str, Any]:
-    """The state as JSON, without what stands in columns and in the item's version; sets in order."""
-    return {
-        "opener": state.opener,
-        "receiver": state.receiver,
-        "accepted_by": state.accepted_by,
-        "gaps": sorted(state.gaps),
-        "fill_by": state.fill_by,
-        "branches": [[branch.name, branch.unit, branch.is_open] for branch in state.branches],
-        "steps": _ordered(state.steps),
-        "pauses": _ordered(state.pauses),
-        "extensions": list(state.extensions),
-        "late": sorted(state.late),
-        "outcome": state.outcome,
-    }
-
-
-def _ordered(pairs: frozenset[tuple[str | None, str]]) -> list[tuple[str | None, str]]:
-    return sorted(pairs, key=lambda pair: (pair[0] or "", pair[1]))
-
-
 def _state(stage: str, item: str, rules: ItemRules, kept: dict[str, Any]) -> Approval:
-    """The state that ``_kept`` was made of."""
+    """The state that ``kept`` was made of."""
     return Approval(
         stage=Stage(stage),
         item=item,
@@ -308,6 +248,16 @@ def queue(
     )
     names = "stream stage suspended item units window since_index applied_us received_us"
     return {"n": count[0], "cases": named(rows, names)}
+
+
+def by_stage(connection: Connection, *, unit: str | None = None) -> dict[str, int]:
+    """How many live cases are open now, by stage; ``unit``: in whose queue."""
+    rows = connection.execute(
+        "SELECT stage, count(*) FROM projections.approval_open WHERE to_index IS NULL"
+        " AND (%(unit)s::text IS NULL OR %(unit)s = ANY(units)) GROUP BY stage ORDER BY stage",
+        {"unit": unit},
+    )
+    return dict(rows.fetchall())
 
 
 def history(connection: Connection, stream: str, *, position: int | None = None) -> list[dict[str, Any]]:

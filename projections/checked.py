@@ -22,7 +22,7 @@ from ledger.store.database import Connection, Database
 from ledger.store.reading import LogReader, Placed, read_places
 from ledger.store.sequencer import read_registry
 from ledger.tree.checkpoint import Checkpoint
-from projections import cases, imported, runner, tickets
+from projections import cases, complaints, imported, runner, tickets
 from projections.chunk import Act, Chunk
 from projections.runner import Position, read_position, swap_lock
 
@@ -34,6 +34,8 @@ _OF_STREAM: Final = "stream = %s"
 _KINDS: Final[Mapping[str, tuple[Any, Mapping[str, str]]]] = {
     "approval": (cases, dict.fromkeys(cases.TABLES, _OF_STREAM)),
     "ticket": (tickets, dict.fromkeys(tickets.TABLES, _OF_STREAM)),
+    # Holds stand in their cameras' streams, and are checked there by whoever shows them.
+    "complaint": (complaints, dict.fromkeys(("complaints", "complaint_states"), _OF_STREAM)),
     "imported": (
         imported,
         {"imported_cases": _OF_STREAM, "imported_dates": _OF_CASE, "imported_events": _OF_CASE},

@@ -76,37 +76,47 @@ def write_rows(connection: Connection, statement: str, rows: Sequence[Sequence[A
 class Spans:
     """States that hold from one leaf to another, so that "as of then" is a look-up in an index.
 
-    A table of spans has ``stream, from_index, to_index`` and columns that say the state. As of position P, when the
-    log had P leaves, the spans with ``from_index < P ≤ to_index`` hold (null: to this day), which is
+    A table of spans has a key, ``from_index, to_index`` and columns that say the state. As of position P, when the log
+    had P leaves, the spans with ``from_index < P ≤ to_index`` hold (null: to this day), which is
     ``int8range(from_index, to_index) @> P - 1``.
     """
 
-    def __init__(self) -> None:
-        self._ended: dict[str, int] = {}
-        self._begun: dict[str, list[list[Any]]] = {}
+    def __init__(self, key: Mapping[str, str] | None = None) -> None:
+        """``key``: its columns and their types; the stream alone unless given."""
+        self._key = dict(key or {"stream": "text"})
+        self._ended: dict[tuple[Any, ...], int] = {}
+        self._begun: dict[tuple[Any, ...], list[list[Any]]] = {}
 
-    def move(self, stream: str, before: tuple[Any, ...] | None, after: tuple[Any, ...] | None, index: int) -> None:
+    def move(
+        self,
+        key: str | tuple[Any, ...],
+        before: tuple[Any, ...] | None,
+        after: tuple[Any, ...] | None,
+        index: int,
+    ) -> None:
         """The act at ``index`` made ``after`` of ``before``; None is no state worth a span."""
         if before == after:
             return
-        begun = self._begun.setdefault(stream, [])
+        key = (key,) if isinstance(key, str) else key
+        begun = self._begun.setdefault(key, [])
         if before is not None and begun:
-            begun[-1][2] = index
+            begun[-1][len(key) + 1] = index
         elif before is not None:
-            self._ended[stream] = index
+            self._ended[key] = index
         if after is not None:
-            begun.append([stream, index, None, *after])
+            begun.append([*key, index, None, *after])
 
     def write(self, connection: Connection, table: str, columns: str) -> None:
         """End the spans of former chunks that ended in this one, and add those that began."""
-        end = (
-            "UPDATE {} AS s SET to_index = e.index FROM unnest(%s::text[], %s::bigint[]) AS e (stream, index)"
-            " WHERE s.stream = e.stream AND s.to_index IS NULL"
-        )
+        names = sql.SQL(", ").join(map(sql.Identifier, self._key))
+        arrays = sql.SQL(", ").join(sql.SQL(f"%s::{kind}[]") for kind in (*self._key.values(), "bigint"))
+        same = sql.SQL(" AND ").join(sql.SQL("s.{0} = e.{0}").format(name) for name in map(sql.Identifier, self._key))
+        end = sql.SQL(
+            "UPDATE {} AS s SET to_index = e.index FROM unnest({}) AS e ({}, index) WHERE {} AND s.to_index IS NULL"
+        ).format(sql.Identifier(table), arrays, names, same)
         if self._ended:
-            connection.execute(
-                sql.SQL(end).format(sql.Identifier(table)), (list(self._ended), list(self._ended.values()))
-            )
-        rows = [row for begun in self._begun.values() for row in begun]
-        if rows:
-            copy_rows(connection, table, f"stream from_index to_index {columns}", rows)
+            rows = [(*key, index) for key, index in self._ended.items()]
+            connection.execute(end, [list(column) for column in zip(*rows, strict=True)])
+        begun = [row for each in self._begun.values() for row in each]
+        if begun:
+            copy_rows(connection, table, f"{' '.join(self._key)} from_index to_index {columns}", begun)

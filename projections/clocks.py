@@ -10,20 +10,19 @@ enters the log makes the open runs anew; one that the log knew before it was in 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
 
-from ledger.facts.calendar import Calendar, china_mainland
-from ledger.facts.case_clocks import CaseClocks, ItemRules, TimedAct, case_clocks, parse_item
-from ledger.facts.clocks import ClockSpec, Due, last_instant_of
+from ledger.facts.calendar import Calendar, YearSchedule, calendar_with
+from ledger.facts.case_clocks import ItemRules, TimedAct, case_clocks, parse_item
+from ledger.facts.figures.of_cases import run_row
 from ledger.facts.registry import Registry
 from ledger.statement import StatementId
 from ledger.store.database import Connection
-from projections.chunk import Act, Chunk, copy_rows, named, write_rows
+from projections.chunk import Act, Chunk, Spans, named
 
 DDL: Final = """
 CREATE TABLE clock_runs (
@@ -50,10 +49,9 @@ CREATE INDEX ON clock_runs (stream) WHERE to_index IS NULL;
 
 TABLES: Final = {"clock_runs": "stream, clock, branch, step, number, from_index"}
 
-_KEY: Final = "stream clock branch step number"
+_KEY: Final = {"stream": "text", "clock": "text", "branch": "text", "step": "text", "number": "bigint"}
 _VALUES: Final = "unit limit_units extension started_us stopped_us paused due_us not_before_us"
 _CASES: Final = 500
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 # ── Apply ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -88,78 +86,47 @@ def apply(connection: Connection, chunk: Chunk) -> None:
 def _apply_acts(connection: Connection, registry: Registry, acts: list[Act]) -> None:
     if not acts:
         return
-    calendar = _calendar(connection, acts[0].index)
+    calendar = calendar_before(connection, acts[0].index)
     cases = _load(connection, registry, sorted({act.said.stream for act in acts}), acts[0].index)
-    versions = _Versions()
+    versions = Spans(_KEY)
     for act in acts:
         case = cases[act.said.stream]
         case.acts.append(TimedAct.of(act.said, act.recorded_us))
-        versions.move(act.said.stream, case, act, calendar)
-    versions.write(connection)
+        _move(versions, act.said.stream, case, act, calendar)
+    versions.write(connection, "clock_runs", _VALUES)
 
 
 def _apply_schedule(connection: Connection, registry: Registry, act: Act) -> None:
     rows = connection.execute(
         "SELECT DISTINCT stream FROM clock_runs WHERE to_index IS NULL AND stopped_us IS NULL ORDER BY stream"
     ).fetchall()
-    calendar = _calendar(connection, act.index + 1)
-    versions = _Versions()
+    calendar = calendar_before(connection, act.index + 1)
+    versions = Spans(_KEY)
     for low in range(0, len(rows), _CASES):
         cases = _load(connection, registry, [stream for (stream,) in rows[low : low + _CASES]], act.index)
         for stream, case in cases.items():
-            versions.move(stream, case, act, calendar)
-    versions.write(connection)
+            _move(versions, stream, case, act, calendar)
+    versions.write(connection, "clock_runs", _VALUES)
 
 
-class _Versions:
-    """Versions of runs that began and ended, to be written together."""
-
-    def __init__(self) -> None:
-        self._ended: list[tuple[Any, ...]] = []
-        self._begun: dict[tuple[Any, ...], list[list[Any]]] = {}
-
-    def move(self, stream: str, case: _Case, act: Act, calendar: Calendar) -> None:
-        """Reckon the case's runs anew as of ``act`` and note what is different."""
-        found = dict(_runs(case_clocks(case.rules, case.acts, as_of_us=act.recorded_us, calendar=calendar)))
-        # A run may be gone: the joint clock takes the statutory one's place.
-        for key in [*found, *(key for key in case.runs if key not in found)]:
-            before, after = case.runs.get(key), found.get(key)
-            if before == after:
-                continue
-            begun = self._begun.setdefault((stream, *key), [])
-            if before is not None and begun:
-                begun[-1][6] = act.index
-            elif before is not None:
-                self._ended.append((stream, *key, act.index))
-            if after is not None:
-                begun.append([stream, *key, act.index, None, *after])
-        case.runs = found
-
-    def write(self, connection: Connection) -> None:
-        """End the versions of former chunks that ended, and add those that began."""
-        write_rows(
-            connection,
-            "UPDATE clock_runs AS c SET to_index = u.to_index FROM unnest(%s::text[], %s::text[], %s::text[],"
-            " %s::text[], %s::bigint[], %s::bigint[]) AS u (stream, clock, branch, step, number, to_index)"
-            " WHERE (c.stream, c.clock, c.branch, c.step, c.number)"
-            " = (u.stream, u.clock, u.branch, u.step, u.number) AND c.to_index IS NULL",
-            self._ended,
-        )
-        rows = [row for begun in self._begun.values() for row in begun]
-        copy_rows(connection, "clock_runs", f"{_KEY} from_index to_index {_VALUES}", rows)
+def _move(versions: Spans, stream: str, case: _Case, act: Act, calendar: Calendar) -> None:
+    """Reckon the case's runs anew as of ``act`` and note what is different."""
+    reckoned = case_clocks(case.rules, case.acts, as_of_us=act.recorded_us, calendar=calendar)
+    found: dict[tuple[Any, ...], tuple[Any, ...]] = dict(run_row(run) for run in reckoned.runs)
+    # A run may be gone: the joint clock takes the statutory one's place.
+    for key in [*found, *(key for key in case.runs if key not in found)]:
+        versions.move((stream, *key), case.runs.get(key), found.get(key), act.index)
+    case.runs = found
 
 
-def _calendar(connection: Connection, before: int) -> Calendar:
-    """The shipped schedules, and those that the log holds before that leaf."""
+def calendar_before(connection: Connection, before: int) -> Calendar:
+    """The shipped schedules, and those that the log holds before that leaf (for an ``apply``)."""
     of_log = connection.execute(
         "SELECT data::text FROM registry_versions WHERE kind = 'calendar' AND NOT proposal AND leaf_index < %s"
         " ORDER BY leaf_index",
         (before,),
     ).fetchall()
-    if not of_log:
-        return china_mainland()
-    schedules = Calendar.from_json(orjson.loads(data) for (data,) in of_log).schedules
-    return Calendar([*china_mainland().schedules, *schedules])
+    return calendar_with(tuple(YearSchedule.from_json(orjson.loads(data)) for (data,) in of_log))
 
 
 def _load(connection: Connection, registry: Registry, streams: list[str], before: int) -> dict[str, _Case]:
@@ -179,38 +146,11 @@ def _load(connection: Connection, registry: Registry, streams: list[str], before
     ):
         act = TimedAct(seq=seq, type=type_, data=orjson.loads(data), claimed_us=at_us, recorded_us=recorded_us)
         cases[stream].acts.append(act)
-    columns = f"{_KEY} {_VALUES}".replace(" ", ", ")
+    columns = f"{' '.join(_KEY)} {_VALUES}".replace(" ", ", ")
     query = f"SELECT {columns} FROM clock_runs WHERE stream = ANY(%s) AND to_index IS NULL"  # noqa: S608 constants
     for row in connection.execute(query.encode(), (streams,)):
         cases[row[0]].runs[row[1:5]] = row[5:]
     return cases
-
-
-def _runs(found: CaseClocks) -> Iterable[tuple[tuple[Any, ...], tuple[Any, ...]]]:
-    for run in found.runs:
-        open_pause = run.stopped is None and any(held.pause.end is None for held in run.held)
-        yield (
-            (run.clock, run.branch or "", run.step or "", run.number),
-            (
-                str(run.spec.unit),
-                run.limit,
-                run.extension,
-                _us(run.started),
-                None if run.stopped is None else _us(run.stopped),
-                open_pause,
-                None if run.last_instant is None else _us(run.last_instant),
-                None if run.due.known else _bound_us(run.due, run.spec),
-            ),
-        )
-
-
-def _bound_us(due: Due, spec: ClockSpec) -> int:
-    return _us(last_instant_of(Due(due.not_before), spec))
-
-
-def _us(moment: datetime) -> int:
-    past = moment - _EPOCH
-    return (past.days * 86_400 + past.seconds) * 1_000_000 + past.microseconds
 
 
 # ── Reads ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -251,6 +191,24 @@ def due_list(
     return {"n": count[0], "runs": named(rows, columns)}
 
 
+def by_clock(connection: Connection, *, now_us: int, soon_us: int, unit: str | None = None) -> list[dict[str, Any]]:
+    """``{"clock", "running", "overdue", "soon", "paused", "unknown"}``: how the running clocks stand at ``now_us``.
+
+    ``soon``: due from ``now_us`` until before ``soon_us``; ``unknown``: of which the due date is not yet known.
+    ``unit``: only of cases whose item is the unit's.
+    """
+    rows = connection.execute(
+        "SELECT clock, count(*), count(*) FILTER (WHERE due_us < %(now)s),"
+        " count(*) FILTER (WHERE due_us >= %(now)s AND due_us < %(soon)s), count(*) FILTER (WHERE paused),"
+        " count(*) FILTER (WHERE due_us IS NULL) FROM projections.clock_runs"
+        " WHERE to_index IS NULL AND stopped_us IS NULL AND (%(unit)s::text IS NULL OR EXISTS"
+        " (SELECT FROM projections.approvals a WHERE a.stream = clock_runs.stream AND a.unit = %(unit)s))"
+        " GROUP BY clock ORDER BY clock",
+        {"now": now_us, "soon": soon_us, "unit": unit},
+    )
+    return named(rows, "clock running overdue soon paused unknown")
+
+
 def running(connection: Connection) -> set[str]:
     """The streams of the cases of which a clock runs, paused ones too."""
     rows = connection.execute(
@@ -281,3 +239,34 @@ def run_versions(connection: Connection, streams: Sequence[str]) -> list[tuple[A
         " ORDER BY stream, clock, branch, step, number, from_index",
         (list(streams),),
     ).fetchall()
+
+
+def moved_by_schedule(connection: Connection, *, since: int) -> list[dict[str, Any]]:
+    """Running clocks that a schedule at leaf ``since`` or later moved or settled, of the cases that do not say so yet.
+
+    ``{"stream", "clock", "branch", "step", "number", "before_us", "after_us", "calendar", "recorded_us"}``, in the
+    order of the log: ``calendar`` is the schedule's statement (hex); the instants are None where not known.
+    """
+    names = "stream clock branch step number before_us after_us calendar recorded_us"
+    rows = connection.execute(
+        "SELECT c.stream, c.clock, c.branch, c.step, c.number, p.due_us, c.due_us, s.statement, s.recorded_us"
+        " FROM projections.registry_versions s JOIN projections.clock_runs c ON c.from_index = s.leaf_index"
+        " JOIN projections.clock_runs p ON p.to_index = c.from_index"
+        " AND (p.stream, p.clock, p.branch, p.step, p.number) = (c.stream, c.clock, c.branch, c.step, c.number)"
+        " WHERE s.kind = 'calendar' AND NOT s.proposal AND s.leaf_index >= %s AND c.stopped_us IS NULL"
+        " AND p.due_us IS DISTINCT FROM c.due_us"
+        " AND NOT EXISTS (SELECT FROM projections.approval_acts a WHERE a.stream = c.stream"
+        " AND a.type = 'approval.clocks_recomputed.v1' AND a.data ->> 'calendar' = s.statement)"
+        " ORDER BY s.leaf_index, c.stream, c.started_us, c.clock, c.branch, c.step, c.number",
+        (since,),
+    )
+    return named(rows, names)
+
+
+def unknown(connection: Connection) -> dict[str, Any]:
+    """``{"runs", "cases", "not_before_us"}``: running clocks due beyond the calendar, and the first bound."""
+    rows = connection.execute(
+        "SELECT count(*), count(DISTINCT stream), min(not_before_us) FROM projections.clock_runs"
+        " WHERE to_index IS NULL AND stopped_us IS NULL AND due_us IS NULL AND NOT paused"
+    )
+    return named(rows, "runs cases not_before_us")[0]

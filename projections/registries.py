@@ -16,6 +16,7 @@ from typing import Any, Final
 import orjson
 from psycopg import sql
 
+from ledger.facts.registry import CLOSING
 from ledger.facts.types import GOVERNING_KINDS
 from ledger.keys import thumbprint
 from ledger.store.database import Connection
@@ -44,9 +45,7 @@ CREATE INDEX ON registry_versions (kind, leaf_index);
 
 TABLES: Final = {"registry_versions": "leaf_index"}
 
-_CLOSING: Final = frozenset(
-    {"staff.left.v1", "unit.closed.v1", "window.closed.v1", "item.retired.v1", "key.revoked.v1", "witness.removed.v1"}
-)
+_CLOSING: Final = frozenset({*CLOSING.values(), "key.revoked.v1"})
 _COLUMNS: Final = "leaf_index to_index kind stream thing type proposal closed statement actor at_us recorded_us data"
 
 
@@ -118,6 +117,12 @@ def versions(connection: Connection, stream: str, *, position: int | None = None
     """Every statement of a governing stream among the first ``position`` leaves, proposals included, in order."""
     wanted = ["stream = %(stream)s", "(%(position)s::bigint IS NULL OR leaf_index < %(position)s)"]
     return _read(connection, wanted, {"stream": stream, "position": position}, order="leaf_index")
+
+
+def published(connection: Connection, kind: str, *, position: int | None = None) -> list[dict[str, Any]]:
+    """All that was ever stated in the registry of ``kind`` among the first ``position`` leaves, proposals left out."""
+    wanted = ["kind = %(kind)s", "NOT proposal", "(%(position)s::bigint IS NULL OR leaf_index < %(position)s)"]
+    return _read(connection, wanted, {"kind": kind, "position": position}, order="leaf_index")
 
 
 def _read(connection: Connection, wanted: list[str], values: dict[str, Any], *, order: str) -> list[dict[str, Any]]:

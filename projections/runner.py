@@ -19,7 +19,8 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -31,8 +32,22 @@ from ledger.facts.registry import Registry
 from ledger.statement import Statement, open_statement
 from ledger.store.database import Connection, Database
 from ledger.store.reading import LogReader, Placed, check_bytes
-from ledger.store.sequencer import read_registry
-from projections import cards, cases, clocks, imported, registries, tickets
+from ledger.store.sequencer import KnownRegistry
+from projections import (
+    anomalies,
+    cards,
+    cases,
+    clocks,
+    complaints,
+    facts,
+    footage,
+    imported,
+    lapses,
+    matters,
+    registries,
+    tickets,
+    tracked,
+)
 from projections.chunk import Act, Chunk
 
 Progress = Callable[[int, int], None]
@@ -43,7 +58,21 @@ SHADOW: Final = "projections_shadow"
 BATCH: Final = 5000
 
 # In this order: later ones may read what earlier ones wrote.
-PROJECTIONS: Final = (registries, imported, cases, clocks, tickets, cards)
+PROJECTIONS: Final = (
+    registries,
+    imported,
+    cases,
+    clocks,
+    tickets,
+    tracked,
+    cards,
+    complaints,
+    facts,
+    matters,
+    lapses,
+    anomalies,
+    footage,
+)
 TABLES: Final = {table: order for each in PROJECTIONS for table, order in each.TABLES.items()}
 
 # Raise it when an ``apply`` comes to write other content into the same columns: the tables are then made again.
@@ -62,10 +91,10 @@ _SHAPE: Final = hashlib.sha256(f"{_MEANING}\n{_DDL}".encode()).hexdigest()
 _SETUP_LOCK: Final = 4823093174209360
 _REBUILD_LOCK: Final = 4823093174209361
 _SWAP_LOCK: Final = 4823093174209362
+_CHUNK_LOCK: Final = 4823093174209365
 _SLOW_S: Final = 0.5
 _MANY: Final = 2000  # entries folded at once that make the planner's figures wrong
 _LEAST_BATCH: Final = 100
-_EVERYTHING: Final = 2**31
 _SWAP_PATIENCE_S: Final = 60.0
 _LOCK_PATIENCE_S = 5.0
 
@@ -109,6 +138,7 @@ class Projector:
         """``database``: with the ledger's schema in place."""
         self._database = database
         self._reader = LogReader(database)
+        self._registry = KnownRegistry()
 
     def ensure(self) -> None:
         """Make the tables where there are none, and make them again where another version of the program did."""
@@ -231,7 +261,12 @@ class Projector:
                 break
             began = time.monotonic()
             after = min(position + batch, size if end is None else end)
-            if self._fold(connection, schema, position, after, size):
+            with _alone(connection, schema):
+                # Whoever waited finds it folded, and has read nothing for it.
+                done = _position(connection, schema) == position and self._fold(
+                    connection, schema, position, after, size
+                )
+            if done:
                 folded += after - position
                 if progress is not None:
                     progress(after, size)
@@ -274,7 +309,7 @@ class Projector:
         for act in acts:
             if act.index < stop:
                 by_kind.setdefault(act.said.kind, []).append(act)
-        return Chunk(by_kind, _once(lambda: read_registry(connection, _EVERYTHING))), recorded_us
+        return Chunk(by_kind, _once(lambda: self._registry.read(connection))), recorded_us
 
     def _swap(self, connection: Connection) -> bool:
         """Put the shadow in the place of the live tables, if it is no shorter and nobody holds ``swap_lock``."""
@@ -349,6 +384,21 @@ def take_lock(connection: Connection, lock: int) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+@contextmanager
+def _alone(connection: Connection, schema: str) -> Iterator[None]:
+    """One chunk of the live tables is read by one projector at a time: two would read the same, and one for nothing."""
+    if schema != LIVE:
+        yield
+        return
+    connection.execute("SELECT pg_advisory_lock(%s)", (_CHUNK_LOCK,))
+    try:
+        yield
+    finally:
+        # A connection that broke has let go by that.
+        if not connection.broken:
+            connection.execute("SELECT pg_advisory_unlock(%s)", (_CHUNK_LOCK,))
 
 
 def drop_tables(connection: Connection, schema: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from psycopg import sql
 
+from ledger.facts.shown import ShownTicket
 from ledger.facts.ticket import FOLD, Stage, Ticket
 from ledger.store.database import Connection
 from projections.chunk import Chunk, Spans, named, write_rows
@@ -49,13 +50,6 @@ TABLES: Final = {"tickets": "stream", "ticket_open": "stream, from_index"}
 _COLUMNS: Final = (
     "stream stage number queue channel opener win calls served_case first_index last_index taken_us called_us ended_us"
 )
-_OVER: Final = frozenset({Stage.SERVED, Stage.EXPIRED})
-
-
-def _span(state: Ticket | None) -> tuple[Any, ...] | None:
-    if state is None or state.stage in _OVER:
-        return None
-    return (str(state.stage), state.queue, state.window)
 
 
 def apply(connection: Connection, chunk: Chunk) -> None:
@@ -63,44 +57,24 @@ def apply(connection: Connection, chunk: Chunk) -> None:
     acts = chunk.of("ticket")
     if not acts:
         return
-    names = _COLUMNS.split()
-    rows: dict[str, dict[str, Any]] = {
-        row[0]: dict(zip(names, row, strict=True))
+    names = sql.SQL(", ").join(map(sql.Identifier, _COLUMNS.split()))
+    rows = {
+        row[0]: _ticket(*row[1:])
         for row in connection.execute(
-            sql.SQL("SELECT {} FROM tickets WHERE stream = ANY(%s)").format(
-                sql.SQL(", ").join(map(sql.Identifier, names))
-            ),
+            sql.SQL("SELECT {} FROM tickets WHERE stream = ANY(%s)").format(names),
             (sorted({act.said.stream for act in acts}),),
         )
     }
     registry, spans = chunk.registry(), Spans()
     for act in acts:
         stream = act.said.stream
-        row = rows.get(stream)
-        before = None if row is None else _ticket(row)
-        after = FOLD.apply(before, act.said, act.recorded_us, registry)
-        if row is None:
-            row = rows[stream] = dict.fromkeys(names) | {
-                "stream": stream,
-                "first_index": act.index,
-                "taken_us": act.recorded_us,
-            }
-        row |= {
-            "stage": str(after.stage),
-            "number": after.number,
-            "queue": after.queue,
-            "channel": after.channel,
-            "opener": after.opener,
-            "win": after.window,
-            "calls": after.calls,
-            "served_case": after.case,
-            "last_index": act.index,
-        }
-        if after.stage is Stage.CALLED and row["called_us"] is None:
-            row["called_us"] = act.recorded_us
-        if after.stage in _OVER:
-            row["ended_us"] = act.recorded_us
-        spans.move(stream, _span(before), _span(after), act.index)
+        shown = rows.get(stream)
+        before = None if shown is None else shown.span()
+        state = FOLD.apply(None if shown is None else shown.state, act.said, act.recorded_us, registry)
+        if shown is None:
+            shown = rows[stream] = ShownTicket.opened(act.said, act.index, act.recorded_us, state)
+        shown.take(act.said, act.index, act.recorded_us, state)
+        spans.move(stream, before, shown.span(), act.index)
     write_rows(
         connection,
         "INSERT INTO tickets SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[],"
@@ -109,22 +83,55 @@ def apply(connection: Connection, chunk: Chunk) -> None:
         " ON CONFLICT (stream) DO UPDATE SET stage = excluded.stage, win = excluded.win, calls = excluded.calls,"
         " served_case = excluded.served_case, last_index = excluded.last_index, called_us = excluded.called_us,"
         " ended_us = excluded.ended_us",
-        [tuple(row.values()) for row in rows.values()],
+        [shown.row(stream)[:-1] for stream, shown in rows.items()],
     )
     spans.write(connection, "ticket_open", "stage queue win")
 
 
-def _ticket(row: dict[str, Any]) -> Ticket:
-    return Ticket(
-        stage=Stage(row["stage"]),
-        number=row["number"],
-        queue=row["queue"],
-        channel=row["channel"],
-        opener=row["opener"],
-        window=row["win"],
-        calls=row["calls"],
-        case=row["served_case"],
+def _ticket(
+    stage: str,
+    number: str,
+    queue: str,
+    channel: str,
+    opener: str,
+    window: str | None,
+    calls: int,
+    case: str | None,
+    first_index: int,
+    last_index: int,
+    taken_us: int,
+    called_us: int | None,
+    ended_us: int | None,
+) -> ShownTicket:
+    state = Ticket(
+        stage=Stage(stage),
+        number=number,
+        queue=queue,
+        channel=channel,
+        opener=opener,
+        window=window,
+        calls=calls,
+        case=case,
     )
+    return ShownTicket(state, first_index, taken_us, last_index, called_us, ended_us)
+
+
+def by_queue(connection: Connection) -> list[dict[str, Any]]:
+    """``{"queue", "stage", "window", "n", "first_us"}``: the open tickets of each queue, and since when the first."""
+    rows = connection.execute(
+        "SELECT o.queue, o.stage, o.win, count(*), min(t.taken_us) FROM projections.ticket_open o"
+        " JOIN projections.tickets t USING (stream) WHERE o.to_index IS NULL GROUP BY 1, 2, 3 ORDER BY 5, 1, 3"
+    )
+    return named(rows, "queue stage window n first_us")
+
+
+def taken_before(connection: Connection, us: int) -> list[tuple[str, int]]:
+    """``(stream, taken µs)`` of the tickets that are open and were taken before ``us``, the oldest first."""
+    return connection.execute(
+        "SELECT t.stream, t.taken_us FROM projections.ticket_open o JOIN projections.tickets t USING (stream)"
+        " WHERE o.to_index IS NULL AND t.taken_us < %s ORDER BY t.taken_us, t.stream",
+        (us,),
+    ).fetchall()
 
 
 def waiting(
