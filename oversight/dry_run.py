@@ -27,10 +27,15 @@ from oversight.clock import SystemClock
 from projections import imported
 
 
-def on_live(clock: SystemClock) -> dict[str, Any]:
-    """``{"appear", "vanish", "left_out"}`` of the clock's pack over all live cases."""
-    would, raised = clock.would_raise()
-    left_out = [rule.id for rule in clock.pack.rules if isinstance(rule.when, Streak)]
+def on_live(clock: SystemClock, pack: Pack, *, beside_others: bool = False) -> dict[str, Any]:
+    """``{"appear", "vanish", "left_out"}`` of ``pack`` over all live cases.
+
+    ``beside_others``: it would be in force beside the other packs, so only cards of its own name can vanish.
+    """
+    would, raised = clock.would_raise(pack)
+    if beside_others:
+        raised = {stream: card for stream, card in raised.items() if card["pack"] == pack.name or stream in would}
+    left_out = [rule.id for rule in pack.rules if isinstance(rule.when, Streak)]
     return {
         "appear": [_row(card) for stream, card in sorted(would.items(), key=_order) if stream not in raised],
         "vanish": [
