@@ -17,12 +17,15 @@ import orjson
 
 from camera_ingest import __doc__ as about
 from camera_ingest.folders import check_id
+from camera_ingest.redact_command import declare as declare_redact
 from ledger.errors import Malformed, MingjianError, Unavailable
 from ledger.statement import instant_text, instant_us
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from camera_ingest.clips import Cut
+    from ledger.door.desk import Desk
     from ledger.door.hall import Hall
 
 _Run = Callable[[argparse.Namespace], Mapping[str, Any]]
@@ -74,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--site")
     add.add_argument("--signage", help="the document that says people are told")
     add.add_argument("--assessment", help="the privacy impact assessment")
+    add.add_argument("--mask", action="append", metavar="x/y/w/h", help="what nobody is shown; again for more")
     add.add_argument("--retention-days", type=int, default=30, metavar="N")
     add.add_argument("--recorder", default="recorder/1", help="the recorder that seals it: recorder/NAME")
     add.set_defaults(run=_add)
@@ -103,19 +107,34 @@ def _parser() -> argparse.ArgumentParser:
     segments.set_defaults(run=_segments)
 
     clip = commands.add_parser("clip", parents=[common], help="cut a clip, with the manifest that proves it")
-    clip.add_argument("id", metavar="ID")
-    _span(clip, required=True)
+    clip.add_argument("id", metavar="ID", nargs="?", help="a camera, with --from and --to; or --event alone")
+    _span(clip, required=False)
+    clip.add_argument("--event", metavar="EVENT", help="a disputed event: its statement's id, or its place in the log")
+    clip.add_argument("--margin", default="10m", metavar="M", help="before and behind the event: 30s, 10m")
+    clip.add_argument("--camera", metavar="ID", help="of an event: this camera alone, in place of all that saw it")
+    clip.add_argument("--exact", action="store_true", help="a derivative too that begins and ends as was asked")
+    clip.add_argument("--view", action="store_true", help="a derivative too that browsers play")
+    clip.add_argument(
+        "--complaint", metavar="C", help="name the clips in that complaint, and keep them for its viewers"
+    )
     clip.add_argument("--out", type=Path, required=True, metavar="FILE", help="the clip; FILE.manifest.json beside it")
     clip.add_argument("--as", dest="actor", help="the custodian who cuts it")
     clip.set_defaults(run=_clip)
 
+    declare_redact(commands, common)
+
     hold = commands.add_parser("hold", parents=[common], help="have a span kept until the hold is released")
     hold.add_argument("id", metavar="ID")
-    _span(hold, required=True)
-    hold.add_argument("--ground", required=True, help="why: a complaint's number, say")
+    _span(hold, required=False)
+    hold.add_argument("--extend", metavar="HOLD", help="have a provisional hold stay, in place of placing one")
+    hold.add_argument("--ground", required=True, help="why: complaint/ID, say")
     hold.add_argument("--expires", type=_instant, help="a provisional hold lapses then")
     hold.add_argument("--as", dest="actor", help="the custodian who places it")
     hold.set_defaults(run=_hold)
+
+    holds = commands.add_parser("holds", parents=[common], help="what is held, and what waits for a person")
+    holds.add_argument("ids", nargs="*", metavar="ID", help="all of this machine's cameras unless given")
+    holds.set_defaults(run=_holds)
 
     release = commands.add_parser("release", parents=[common], help="end a hold, by two persons")
     release.add_argument("id", metavar="ID")
@@ -191,7 +210,8 @@ def _add(options: argparse.Namespace) -> Mapping[str, Any]:
                 place=options.place,
                 retention_days=options.retention_days,
                 recorder=options.recorder,
-                more={name: getattr(options, name) for name in ("site", "signage", "assessment")},
+                more={name: getattr(options, name) for name in ("site", "signage", "assessment")}
+                | {"masks": options.mask},
             )
         ]
     streams = [None if options.untried else _try(one.url) for one in cameras]
@@ -326,39 +346,80 @@ def _segments(options: argparse.Namespace) -> Mapping[str, Any]:
 
 def _clip(options: argparse.Namespace) -> Mapping[str, Any]:
     from camera_ingest.clips import cut_clip
+    from camera_ingest.disputes import Missed, cameras_of_event, clip_event, read_event, read_margin
     from camera_ingest.folders import camera_named, recorder_named
     from camera_ingest.registering import custodian
 
-    camera = camera_named(options.data, options.id)
+    by_span = options.id is not None and options.since is not None and options.until is not None
+    if by_span == (options.event is not None):
+        raise Malformed(
+            "a clip is asked for by camera and span, or by event",
+            code="usage",
+            mend="mingjian-camera clip ID --from A --to B --out FILE, or: clip --event EVENT --margin 10m --out FILE",
+        )
+    said: dict[str, Any] = {}
+    missed: list[Missed] = []
+    camera = camera_named(options.data, options.id) if by_span else None
+    margin_us = read_margin(options.margin)
     with _ledger(options.data) as hall:
-        recorder = recorder_named(options.data, camera.recorder)
         desk = custodian(hall, options.actor)
-        cut = cut_clip(hall, desk, recorder, camera.id, options.since, options.until, options.out)
-        hall.wait_placed([cut.outcome])
-    return {
-        "camera": camera.id,
-        "clip": str(cut.clip),
-        "manifest": str(cut.manifest),
-        "asked": {"from": instant_text(options.since), "to": instant_text(options.until)},
-        "covered": {"from": instant_text(cut.since_us), "to": instant_text(cut.until_us)},
-        "groups": cut.groups,
-        "packets": cut.packets,
-        "bytes": cut.bytes,
-        "sha256": cut.sha256,
-        "gaps": list(cut.gaps),
-        "statement": cut.outcome.id.hex(),
-    }
+        if camera is not None:
+            recorder = recorder_named(options.data, camera.recorder)
+            cut = cut_clip(hall, desk, recorder, camera.id, options.since, options.until, options.out)
+            cuts = [(camera.id, cut)]
+        else:
+            event = read_event(hall, options.event)
+            cameras = cameras_of_event(hall, event)
+            if options.camera is not None:
+                cameras = [one for one in cameras if one.id == options.camera]
+            cuts, missed = clip_event(hall, desk, event, cameras, margin_us, options.out)
+            said = {"event": event.as_json()}
+        rows = [{"camera": id_} | one.as_json() for id_, one in cuts]
+        for row, (_, one) in zip(rows, cuts, strict=True):
+            row |= _derivatives(hall, desk, one, options)
+        if options.complaint is not None:
+            from camera_ingest.disputes import seal_for
+
+            said["complaint"] = seal_for(hall, desk, options.complaint, cuts, missed)
+        hall.wait_placed([one.outcome for _, one in cuts])
+    if by_span:
+        return rows[0] | said
+    return said | rows[0] | {"clips": rows, "missing": [one.as_json() for one in missed]}
+
+
+def _derivatives(hall: Hall, desk: Desk, cut: Cut, options: argparse.Namespace) -> dict[str, Any]:
+    if not (options.exact or options.view or options.complaint is not None):
+        return {}
+    from camera_ingest.deriving import derive
+    from ledger.cases.kept_footage import keep
+
+    made = {}
+    for name, exact in (("exact", True), ("view", False)):
+        if getattr(options, name) or (name == "view" and options.complaint is not None):
+            one = derive(hall, desk, cut.clip, cut.clip.with_suffix(f".{name}.mp4"), exact=exact)
+            if options.complaint is not None:
+                keep(hall.data, one.file)
+            made[name] = one.as_json()
+    return made
 
 
 def _hold(options: argparse.Namespace) -> Mapping[str, Any]:
     from camera_ingest.folders import camera_named, recorder_named
-    from camera_ingest.keeping import place_hold
+    from camera_ingest.keeping import extend_hold, place_hold
     from camera_ingest.registering import custodian
     from camera_ingest.sealing import seal_lines
 
+    if (options.extend is None) == (options.since is None or options.until is None):
+        raise Malformed(
+            "a hold is placed on a span, or extended", code="usage", mend="give --from and --to, or --extend HOLD"
+        )
     camera = camera_named(options.data, options.id)
     with _ledger(options.data) as hall:
         desk = custodian(hall, options.actor)
+        if options.extend is not None:
+            outcome = extend_hold(desk, camera.id, options.extend, ground=options.ground, expires_us=options.expires)
+            placed = hall.wait_placed([outcome])
+            return {"camera": camera.id, "hold": options.extend, "index": placed.get(outcome.id)}
         outcome = place_hold(
             desk, camera.id, options.since, options.until, ground=options.ground, expires_us=options.expires
         )
@@ -366,6 +427,35 @@ def _hold(options: argparse.Namespace) -> Mapping[str, Any]:
         seal_lines(hall, recorder_named(options.data, camera.recorder))
         placed = hall.wait_placed([outcome])
     return {"camera": camera.id, "hold": outcome.id.hex(), "index": placed.get(outcome.id)}
+
+
+def _holds(options: argparse.Namespace) -> Mapping[str, Any]:
+    from camera_ingest.folders import recorder_named
+    from camera_ingest.keeping import held_bytes, standing
+    from camera_ingest.registering import custodian
+    from camera_ingest.supervising import chosen
+
+    rows, bytes_ = [], 0
+    with _ledger(options.data) as hall:
+        desk = custodian(hall)
+        for camera in chosen(options.data, options.ids):
+            state = standing(desk, camera.id)
+            bytes_ += held_bytes(desk, recorder_named(options.data, camera.recorder), camera.id)
+            for waits, holds in ((False, state.holds), (True, state.deferred)):
+                rows += [
+                    {
+                        "camera": camera.id,
+                        "hold": id_.hex(),
+                        "from": instant_text(hold.since_us),
+                        "to": instant_text(hold.until_us),
+                        "ground": hold.ground,
+                        "provisional": hold.provisional,
+                        "waits": waits,
+                        "expires": None if hold.expires_us is None else instant_text(hold.expires_us),
+                    }
+                    for id_, hold in holds.items()
+                ]
+    return {"holds": rows, "held_bytes": bytes_}
 
 
 def _release(options: argparse.Namespace) -> Mapping[str, Any]:

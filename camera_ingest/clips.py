@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import mmap
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -20,7 +21,7 @@ import orjson
 
 from camera_ingest.folders import Recorder
 from camera_ingest.journal import lines_after
-from camera_ingest.sealing import seal_lines
+from camera_ingest.sealing import cut_now, seal_lines
 from camera_ingest.segments import hash_file, is_as_sealed
 from camera_ingest.spans import Segment, Span, span_of
 from ledger.door.desk import Desk
@@ -29,7 +30,7 @@ from ledger.door.hall import Hall
 from ledger.errors import Evidence, NotFound, Refused, Unavailable
 from ledger.facts.footage import SEALED, footage_stream, recorder_stream
 from ledger.files import replace_file
-from ledger.statement import Statement, instant_text, instant_us, open_statement
+from ledger.statement import Statement, StatementId, instant_text, instant_us, open_statement
 from ledger.tree.checkpoint import SignedCheckpoint
 from ledger.tree.merkle import leaf_hash
 from ledger.tree.policy import Policy
@@ -39,6 +40,9 @@ from ledger.verify.fmp4 import read_group
 
 EXTRACTED: Final = "footage.clip_extracted.v1"
 MAX_SPAN_US: Final = 3_600_000_000
+COSIGNED_S: Final = 2.0
+"""How long one waits for the witnesses; a proof without them is told as such by whoever asks for them."""
+_LOOK_S: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ class Cut:
 
     clip: Path
     manifest: Path
+    asked_us: tuple[int, int]
     since_us: int
     until_us: int
     groups: int
@@ -54,7 +59,25 @@ class Cut:
     bytes: int
     sha256: str
     gaps: tuple[dict[str, Any], ...]
+    offset_us: int | None  # the camera's own clock less the recorder's
+    codec: str
     outcome: Outcome
+
+    def as_json(self) -> dict[str, Any]:
+        """What a command answers."""
+        return {
+            "clip": str(self.clip),
+            "manifest": str(self.manifest),
+            "asked": {"from": instant_text(self.asked_us[0]), "to": instant_text(self.asked_us[1])},
+            "covered": {"from": instant_text(self.since_us), "to": instant_text(self.until_us)},
+            "groups": self.groups,
+            "packets": self.packets,
+            "bytes": self.bytes,
+            "sha256": self.sha256,
+            "gaps": list(self.gaps),
+            "offset_us": self.offset_us,
+            "statement": self.outcome.id.hex(),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +102,14 @@ def cut_clip(
     *,
     wait_s: float = 10.0,
 ) -> Cut:
-    """Cut a clip to ``out`` and its manifest beside it, and state both digests. A sequencer must be running."""
+    """Cut a clip to ``out`` and its manifest beside it, and state both digests. A sequencer must be running.
+
+    What is still being written of the span is sealed for it: the segment ends at its next keyframe.
+    """
     if not 0 < until_us - since_us <= MAX_SPAN_US:
         raise Refused("a clip is up to an hour long", code="clip-span", mend="cut several")
     # What is asked for may not be sealed yet: it is, before anything is cut.
+    cut_now(recorder, camera, until_us)
     sealed = seal_lines(hall, recorder)
     span = span_of(recorder, camera, since_us, until_us)
     parts = [part for segment in span.segments if (part := _part(recorder, camera, segment, since_us, until_us))]
@@ -96,9 +123,7 @@ def cut_clip(
     _write_clip(parts, out)
     digest, size = _digest(out)
     hall.wait_placed(sealed, timeout_s=wait_s)
-    signed = _head(hall)
-    if signed is None:
-        raise Unavailable("the log has signed no checkpoint yet", code="not-placed", mend="try again")
+    signed = signed_head(hall, [one.id for one in sealed])
     manifest = {
         "format": FORMAT,
         "camera": camera,
@@ -128,18 +153,40 @@ def cut_clip(
             "until": instant_text(shown.until_us),
             "sha256": digest,
             "manifest": sha256(raw).hexdigest(),
+            "offset_us": shown.camera_offset_us,
+            "codec": shown.codec,
         },
     )
     return Cut(
-        out, beside, shown.since_us, shown.until_us, shown.groups, shown.packets, size, digest, _gaps(span), outcome
+        clip=out,
+        manifest=beside,
+        asked_us=(since_us, until_us),
+        since_us=shown.since_us,
+        until_us=shown.until_us,
+        groups=shown.groups,
+        packets=shown.packets,
+        bytes=size,
+        sha256=digest,
+        gaps=_gaps(span),
+        offset_us=shown.camera_offset_us,
+        codec=shown.codec,
+        outcome=outcome,
     )
 
 
-def _head(hall: Hall) -> SignedCheckpoint | None:
-    """The head that witnesses have signed where that is the newest, else the newest."""
-    served, latest = hall.publisher.served(), hall.publisher.latest()
-    if served is not None and latest is not None and served.checkpoint.size == latest.checkpoint.size:
-        return served
+def signed_head(hall: Hall, ids: Sequence[StatementId] = (), *, wait_s: float = COSIGNED_S) -> SignedCheckpoint:
+    """The newest head that witnesses have signed and that holds ``ids``; the log's own where they take too long."""
+    needed = max(hall.reader.placed(ids).values(), default=-1) + 1
+    until = time.monotonic() + wait_s
+    while True:
+        served, latest = hall.publisher.served(), hall.publisher.latest()
+        if served is not None and served.checkpoint.size >= needed:
+            return served
+        if time.monotonic() > until:
+            break
+        time.sleep(_LOOK_S)
+    if latest is None:
+        raise Unavailable("the log has signed no checkpoint yet", code="not-placed", mend="try again")
     return latest
 
 
@@ -254,8 +301,8 @@ def _proofs(hall: Hall, signed: SignedCheckpoint, recorder: Recorder, parts: Seq
         )
     return {
         "segments": segments,
-        "batches": [_placed(hall, signed, act) for act in batches],
-        "key": _placed(hall, signed, _key_of(hall, recorder)),
+        "batches": [placed(hall, signed, act) for act in batches],
+        "key": placed(hall, signed, _key_of(hall, recorder)),
     }
 
 
@@ -279,7 +326,7 @@ def _batch_of(hall: Hall, recorder: Recorder, segment: Segment) -> Statement:
 
 def _lines(recorder: Recorder, act: Statement) -> list[bytes]:
     """The leaf hashes of a batch's lines."""
-    found = lines_after(recorder, act.data["first"] - 1)[: act.data["last"] - act.data["first"] + 1]
+    found = lines_after(recorder, act.data["first"] - 1, upto=act.data["last"])
     return [line_leaf(line.text) for line in found]
 
 
@@ -291,7 +338,7 @@ def _key_of(hall: Hall, recorder: Recorder) -> Statement:
     raise NotFound(f"the ledger knows no key of {recorder.actor}", code="key-unknown", mend="mingjian-camera add again")
 
 
-def _placed(hall: Hall, signed: SignedCheckpoint, act: Statement) -> dict[str, Any]:
+def placed(hall: Hall, signed: SignedCheckpoint, act: Statement) -> dict[str, Any]:
     size = signed.checkpoint.size
     index = hall.reader.placed([act.id]).get(act.id)
     if index is None or index >= size:

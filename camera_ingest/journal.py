@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import FileIO
 from pathlib import Path
 from typing import Any, Final
+
+import orjson
 
 from camera_ingest.folders import Recorder
 from camera_ingest.segments import write_all
@@ -110,45 +112,91 @@ def journal_files(folder: Path) -> list[Path]:
     return sorted((folder / "journal").glob("????-??-??.jsonl"))
 
 
-def read_lines(recorder: Recorder, *, first_day: str = "", last_day: str = "~") -> Iterator[Line]:
-    """The lines written on those days (UTC), in order; Evidence where one is not what its recorder signed."""
+def read_lines(
+    recorder: Recorder, *, first_day: str = "", last_day: str = "~", wanted: Callable[[bytes], bool] | None = None
+) -> Iterator[Line]:
+    """The lines written on those days (UTC), in order; Evidence where one is not what its recorder signed.
+
+    ``wanted``: of which bytes a line is opened; the others are passed over unread, so that a day is a matter of
+    a fraction of a second. Without it, that each line names the one before it is checked too.
+    """
     for path in journal_files(recorder.folder):
         if first_day <= path.stem <= last_day:
-            yield from _read_file(path, recorder.key.public)
+            yield from _read_file(path, recorder.key.public, wanted=wanted)
 
 
-def _read_file(path: Path, public: bytes) -> Iterator[Line]:
+def _read_file(
+    path: Path, public: bytes, *, start: int = 0, wanted: Callable[[bytes], bool] | None = None
+) -> Iterator[Line]:
     before: Line | None = None
     with path.open("rb") as file:
-        for number, raw in enumerate(file, start=1):
+        file.seek(start)
+        for raw in file:
             if not raw.endswith(b"\n"):
                 return  # being written
+            if wanted is not None and not wanted(raw):
+                continue
             try:
                 line = open_line(raw[:-1], public)
             except Malformed as error:
                 raise Evidence(
-                    f"{path}, line {number}: {error.message}",
+                    f"{path}: {error.message}: {raw[:60]!r}",
                     code="journal",
                     mend="keep the file as evidence; what was sealed of it can be proved from the ledger",
                 ) from error
-            if before is not None and (line.number, line.says["prev"]) != (
-                before.number + 1,
-                line_leaf(before.text).hex(),
+            if (
+                wanted is None
+                and before is not None
+                and (line.number, line.says["prev"]) != (before.number + 1, line_leaf(before.text).hex())
             ):
-                raise Evidence(f"{path}, line {number}: it does not follow the one before it", code="journal-chain")
+                raise Evidence(f"{path}: line {line.number} does not follow the one before it", code="journal-chain")
             yield line
             before = line
 
 
-def lines_after(recorder: Recorder, number: int) -> list[Line]:
-    """All lines behind line ``number``."""
+def lines_after(recorder: Recorder, number: int, *, upto: int | None = None) -> list[Line]:
+    """All lines behind line ``number``; with ``upto`` those up to that one."""
+    files = journal_files(recorder.folder)
+    first = len(files)
+    while first and _first_number(files[first - 1]) > number + 1:
+        first -= 1
     found: list[Line] = []
-    for path in reversed(journal_files(recorder.folder)):
-        lines = list(_read_file(path, recorder.key.public))
-        found = [line for line in lines if line.number > number] + found
-        if lines and lines[0].number <= number + 1:
-            break
+    for path in files[max(first - 1, 0) :]:
+        for line in _read_file(path, recorder.key.public, start=_start_of(path, number + 1)):
+            if upto is not None and line.number > upto:
+                return found
+            if line.number > number:
+                found.append(line)
     return found
+
+
+def _first_number(path: Path) -> int:
+    with path.open("rb") as file:
+        return _number(file.readline())
+
+
+def _start_of(path: Path, number: int) -> int:
+    """Where the lines from ``number`` on begin in a file whose numbers go up; 0 where they may begin before it."""
+    with path.open("rb") as file:
+        low, high = 0, path.stat().st_size  # the line begins at low or later; before high begins none of a lower number
+        while low < high:
+            middle = (low + high) // 2
+            file.seek(middle)
+            if middle:
+                file.readline()  # what is left of the line that the middle lies in
+            at, raw = file.tell(), file.readline()
+            if raw.endswith(b"\n") and at < high and _number(raw) < number:
+                low = at + len(raw)
+            else:
+                high = middle
+        return low
+
+
+def _number(raw: bytes) -> int:
+    try:
+        return int(orjson.loads(raw.partition(b"\t")[0])["n"])
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        return 0  # read from there on, and told what it is
 
 
 def last_states(recorder: Recorder, *, days: int = 3) -> dict[str, Line]:

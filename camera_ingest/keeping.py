@@ -23,12 +23,22 @@ from camera_ingest.clips import segment_file
 from camera_ingest.folders import Recorder
 from camera_ingest.journal import read_lines
 from camera_ingest.sealing import cameras_of, device_desk, seal_lines
-from camera_ingest.spans import Segment
+from camera_ingest.spans import Segment, span_of, speaks_of
 from ledger.door.desk import Desk
 from ledger.door.door import Outcome
 from ledger.door.hall import Hall
 from ledger.errors import NotFound, Refused, Unavailable
-from ledger.facts.footage import HOLD_PLACED, HOLD_RELEASED, PURGED, RELEASE_PROPOSED, Footage, footage_stream
+from ledger.facts.footage import (
+    HOLD_EXTENDED,
+    HOLD_PLACED,
+    HOLD_RELEASED,
+    PURGED,
+    RELEASE_PROPOSED,
+    SPACE_FREED,
+    SPACE_PASSED,
+    Footage,
+    footage_stream,
+)
 from ledger.statement import StatementId, instant_text, instant_us
 from ledger.store.sequencer import now_us
 from ledger.tree.merkle import root_of
@@ -65,6 +75,12 @@ def place_hold(
     return desk.say(footage_stream(camera), HOLD_PLACED, values)
 
 
+def extend_hold(desk: Desk, camera: str, hold: str, *, ground: str, expires_us: int | None = None) -> Outcome:
+    """Have a provisional hold stay, until an instant or until it is released: a person's word for it."""
+    expires = None if expires_us is None else instant_text(expires_us)
+    return desk.say(footage_stream(camera), HOLD_EXTENDED, {"hold": hold, "ground": ground, "expires": expires})
+
+
 def propose_release(desk: Desk, camera: str, hold: str, *, ground: str) -> Outcome:
     """Propose to end a hold, named by its statement's id; a second person confirms."""
     return desk.say(footage_stream(camera), RELEASE_PROPOSED, {"hold": hold, "ground": ground})
@@ -74,7 +90,7 @@ def release(desk: Desk, camera: str, proposal: str) -> Outcome:
     """Confirm a proposed release, as a second person."""
     found = standing(desk, camera).proposals.get(StatementId(_id(proposal)))
     if found is None:
-        raise NotFound(f"no release {proposal:.64} waits", code="proposal", mend="mingjian-camera hold list shows them")
+        raise NotFound(f"no release {proposal:.64} waits", code="proposal", mend="mingjian-camera holds shows them")
     return desk.say(footage_stream(camera), HOLD_RELEASED, {**found.content, "proposal": proposal})
 
 
@@ -88,12 +104,19 @@ def standing(desk: Desk, camera: str) -> Footage:
     return found if isinstance(found, Footage) else Footage()
 
 
-def on_disk(recorder: Recorder, camera: str) -> list[Segment]:
-    """The segments of a camera whose files are there, oldest first."""
+def on_disk(recorder: Recorder, camera: str, *, until_us: int | None = None) -> list[Segment]:
+    """The segments of a camera whose files are there, oldest first; only those that begin up to ``until_us``."""
+    folders = sorted(path.name for path in recorder.camera(camera).glob("????-??-??") if any(path.glob("*.mp4")))
+    if not folders:
+        return []
+    # Lines of a day stand in that day's journal or, where a recorder died, in a later one; never in an earlier.
+    since_us = instant_us(f"{folders[0]}T00:00:00Z")
+    until = now_us() if until_us is None else until_us
     found = []
-    for line in read_lines(recorder):
+    wanted = speaks_of(camera, since_us - _DAY_US, until)
+    for line in read_lines(recorder, first_day=instant_text(since_us - _DAY_US)[:10], wanted=wanted):
         says = line.says
-        if says["kind"] == "segment" and says["camera"] == camera:
+        if says["kind"] == "segment":
             segment = Segment(line, instant_us(says["start"]), instant_us(says["end"]))
             if segment_file(recorder, camera, segment).exists():
                 found.append(segment)
@@ -108,7 +131,7 @@ def purge(hall: Hall, desk: Desk, recorder: Recorder, camera: str, *, now: int |
     if entry is None:
         raise NotFound(f"the ledger knows no camera {camera}", code="no-camera", mend="mingjian-camera add")
     before = now - int(entry.data["retention_days"]) * _DAY_US
-    old = [one for one in on_disk(recorder, camera) if one.end_us <= before]
+    old = [one for one in on_disk(recorder, camera, until_us=before) if one.end_us <= before]
     return _destroy(hall, desk, recorder, camera, old, rule="retention")
 
 
@@ -173,6 +196,7 @@ class Tidy:
     def __init__(self, data: Path) -> None:
         self._data = data
         self._purged: dict[str, float] = {}
+        self._held: dict[str, frozenset[StatementId]] = {}
 
     def __call__(self, hall: Hall, recorder: Recorder) -> None:
         """Look after one recorder's disk; what cannot be done is logged, and done at the next time."""
@@ -182,25 +206,39 @@ class Tidy:
                 self._purged[recorder.actor] = time.monotonic()
                 for camera in cameras:
                     purge(hall, desk, recorder, camera)
-                _look_at_budget(desk, recorder, cameras)
+                self._held.pop(recorder.actor, None)
+            # Counting what is held reads the journal: once an hour, and when holds came or went.
+            held = frozenset(id_ for camera in cameras for id_ in standing(desk, camera).holds)
+            if held != self._held.get(recorder.actor):
+                look_at_budget(desk, recorder, cameras)
+                self._held[recorder.actor] = held
             total = shutil.disk_usage(recorder.folder).total
             make_room(hall, desk, recorder, cameras, need_bytes=min(_RESERVE_BYTES, total // 20))
         except (Refused, Unavailable) as error:
             log.error("footage could not be tidied", recorder=recorder.actor, why=error.message)
 
 
-def _look_at_budget(desk: Desk, recorder: Recorder, cameras: Sequence[str]) -> None:
+def look_at_budget(desk: Desk, recorder: Recorder, cameras: Sequence[str]) -> list[Outcome]:
+    """Say when held footage goes past its share of the disk, and when it is within it again."""
     held = sum(held_bytes(desk, recorder, camera) for camera in cameras)
     total = shutil.disk_usage(recorder.folder).total
-    if held * 1000 > total * BUDGET_PERMILLE:
+    is_full = held * 1000 > total * BUDGET_PERMILLE
+    if is_full:
         log.error("held footage is past its budget", recorder=recorder.actor, held_bytes=held, disk_bytes=total)
+    values = {"held_bytes": held, "disk_bytes": total}
+    type_ = SPACE_PASSED if is_full else SPACE_FREED
+    changed = [camera for camera in cameras if standing(desk, camera).is_full is not is_full]
+    return [desk.say(footage_stream(camera), type_, values) for camera in changed]
 
 
 def held_bytes(desk: Desk, recorder: Recorder, camera: str) -> int:
-    """How much of a camera's footage is under a hold."""
-    held = standing(desk, camera)
-    return sum(
-        int(one.says["bytes"])
-        for one in on_disk(recorder, camera)
-        if held.held(one.start_us, one.end_us, now_us=now_us())
-    )
+    """How much of a camera's footage is under a hold; what several hold counts once."""
+    now = now_us()
+    found = {
+        segment.line.number: int(segment.says["bytes"])
+        for hold in standing(desk, camera).holds.values()
+        if hold.covers(hold.since_us, hold.until_us, now_us=now)
+        for segment in span_of(recorder, camera, hold.since_us, hold.until_us).segments
+        if segment_file(recorder, camera, segment).exists()
+    }
+    return sum(found.values())

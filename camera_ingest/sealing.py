@@ -11,6 +11,7 @@ The key is the device's. This may run on another machine than the recorder as lo
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,9 +26,9 @@ from ledger.door.desk import Desk
 from ledger.door.door import Outcome, Wish
 from ledger.door.hall import Hall, open_ledger
 from ledger.errors import MingjianError, Refused
-from ledger.facts.footage import MAX_LINES, SEALED, footage_stream, recorder_stream
+from ledger.facts.footage import HOLD_PLACED, MAX_LINES, SEALED, footage_stream, recorder_stream
 from ledger.files import replace_file
-from ledger.statement import instant_text, instant_us
+from ledger.statement import instant_text, instant_us, open_statement
 from ledger.store.sequencer import now_us
 from ledger.tree.merkle import root_of
 from ledger.verify.clip import Line, line_leaf
@@ -35,6 +36,10 @@ from ledger.verify.clip import Line, line_leaf
 log = structlog.get_logger()
 EVERY_S: Final = 60.0
 LATE_S: Final = 180
+CUT_S: Final = 3.0
+"""How long one waits for a keyframe: cameras send one a second or two; where they do not, what is sealed must do."""
+_LOOK_S: Final = 1.0
+_CUT_LOOK_S: Final = 0.05
 _LOOK_BACK_DAYS: Final = 60
 # Lines that are statements of their own: what supervisors look at.
 _TOLD: Final = frozenset(
@@ -145,7 +150,7 @@ class Sealer:
         every_s: float = EVERY_S,
         after: Callable[[Hall, Recorder], None] = lambda *_: None,
     ) -> None:
-        self._data, self._recorders, self._every_s, self._after = data, list(recorders), every_s, after
+        self._data, self.recorders, self._every_s, self._after = data, list(recorders), every_s, after
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sealing", daemon=True)
 
@@ -172,9 +177,19 @@ class Sealer:
                 return
 
     def _carry(self, hall: Hall) -> None:
+        asked = _Asked(hall)
         while True:
-            stopping = self._stop.wait(self._every_s)
-            for actor in self._recorders:
+            until = time.monotonic() + self._every_s
+            while not self._stop.wait(min(_LOOK_S, self._every_s)) and time.monotonic() < until:
+                # What a hold asks for is sealed at once: one on what nobody has promised holds nothing.
+                for actor in list(self.recorders):
+                    if held := [camera for camera in cameras_of(self._data, actor) if asked.is_held_anew(camera)]:
+                        recorder = recorder_named(self._data, actor)
+                        for camera in held:
+                            cut_now(recorder, camera, now_us())
+                        seal_lines(hall, recorder)
+            stopping = self._stop.is_set()
+            for actor in list(self.recorders):
                 recorder = recorder_named(self._data, actor)
                 outcomes = seal_lines(hall, recorder)
                 self._after(hall, recorder)
@@ -182,6 +197,48 @@ class Sealer:
                     hall.wait_placed(outcomes)
             if stopping:
                 return
+
+
+class _Asked:
+    """Whether a hold was placed since one looked last."""
+
+    def __init__(self, hall: Hall) -> None:
+        self._hall = hall
+        self._seen: dict[str, bytes | None] = {}
+
+    def is_held_anew(self, camera: str) -> bool:
+        entry = self._hall.reader.last_entry(footage_stream(camera))
+        is_new = camera in self._seen and entry != self._seen[camera]
+        self._seen[camera] = entry
+        return is_new and entry is not None and open_statement(entry).type == HOLD_PLACED
+
+
+def cut_now(recorder: Recorder, camera: str, until_us: int, *, wait_s: float = CUT_S) -> bool:
+    """Have what was recorded up to then sealed in the journal: the segment being written ends at its next keyframe.
+
+    True when that came to pass, or nothing is being written; False where no keyframe came within ``wait_s``.
+    """
+    folder = recorder.camera(camera)
+    wish, until, over = folder / "cut", min(until_us, now_us()), time.monotonic() + wait_s
+    try:
+        while (seen := _seen_of(folder)).get("state") == "recording":
+            if "end" in seen and instant_us(seen["end"]) >= until:
+                return True
+            if time.monotonic() > over:
+                return False
+            wish.touch()  # again and again: one segment may have begun before this moment, and end before it too
+            time.sleep(_CUT_LOOK_S)
+    finally:
+        wish.unlink(missing_ok=True)
+    return True
+
+
+def _seen_of(folder: Path) -> dict[str, Any]:
+    try:
+        found = orjson.loads((folder / "seen.json").read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def cameras_of(data: Path, recorder: str) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -10,10 +11,13 @@ from typing import Any, Final
 
 from camera_ingest.folders import Recorder
 from camera_ingest.journal import read_lines
-from ledger.statement import instant_us
+from ledger.statement import instant_text, instant_us
 from ledger.verify.clip import Line
 
 _DAY_US: Final = 86_400_000_000
+_SECOND_US: Final = 1_000_000
+_START: Final = re.compile(rb'"start":"([^"]{19})')
+_END: Final = re.compile(rb'"end":"([^"]{19})')
 JOIN_US: Final = 500_000
 """Segments of one run that follow each other lie this near together, by two estimates of one instant."""
 
@@ -68,9 +72,25 @@ def lines_of(recorder: Recorder, camera: str, since_us: int, until_us: int) -> I
     """The lines about a camera that may speak of the span."""
     # A line is written after what it tells, and a gap's end long after its beginning: a day on either side.
     until = until_us + timedelta(days=1) // timedelta(microseconds=1)
-    for line in read_lines(recorder, first_day=_day(since_us - _DAY_US), last_day=_day(until)):
-        if line.says.get("camera") == camera:
-            yield line
+    wanted = speaks_of(camera, since_us, until_us)
+    yield from read_lines(recorder, first_day=_day(since_us - _DAY_US), last_day=_day(until), wanted=wanted)
+
+
+def speaks_of(camera: str, since_us: int, until_us: int) -> Callable[[bytes], bool]:
+    """Whether a journal's bytes are a line about the camera, and if of a segment, of one in the span, or near it."""
+    of_camera = b'"camera":"%s"' % camera.encode("ascii")
+    # Texts of instants sort like instants as far as their seconds.
+    first, last = (instant_text(max(us, 0))[:19].encode() for us in (since_us - _SECOND_US, until_us + _SECOND_US))
+
+    def wanted(raw: bytes) -> bool:
+        if of_camera not in raw:
+            return False
+        if b'"kind":"segment"' not in raw:
+            return True
+        start, end = _START.search(raw), _END.search(raw)
+        return start is None or end is None or (start[1] <= last and end[1] >= first)
+
+    return wanted
 
 
 def span_of(recorder: Recorder, camera: str, since_us: int, until_us: int) -> Span:

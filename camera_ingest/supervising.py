@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from camera_ingest.folders import Camera, camera_named, read_cameras
+from camera_ingest.folders import Camera, camera_named, locked, read_cameras, recorder_named
 from camera_ingest.keeping import Tidy
 from camera_ingest.sealing import EVERY_S, Sealer
 from camera_ingest.worker import STOPPED
@@ -71,22 +71,45 @@ def chosen(data: Path, ids: Sequence[str]) -> list[Camera]:
     return found
 
 
+def _wanted(data: Path, ids: Sequence[str]) -> dict[str, list[str]]:
+    """Recorder → the cameras that it records."""
+    found: dict[str, list[str]] = {}
+    for camera in chosen(data, ids):
+        found.setdefault(camera.recorder, []).append(camera.id)
+    return found
+
+
 def supervise(
     data: Path, ids: Sequence[str], *, every_s: float = EVERY_S, more: Sequence[str] = (), seconds: float | None = None
 ) -> None:
-    """Record until SIGTERM, Ctrl-C or ``seconds`` are over. ``more``: options of the workers."""
+    """Record until SIGTERM, Ctrl-C or ``seconds`` are over. ``more``: options of the workers.
+
+    Without ``ids`` it records all cameras of this machine, also those that are added, or pointed elsewhere, meanwhile.
+    """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    wanted: dict[str, list[str]] = {}
-    for camera in chosen(data, ids):
-        wanted.setdefault(camera.recorder, []).append(camera.id)
-    children = [_Child(data, recorder, cameras, more) for recorder, cameras in wanted.items()]
-    sealer = Sealer(data, list(wanted), every_s=every_s, after=Tidy(data))
+    found = _wanted(data, ids)
+    for recorder in found:
+        held = f"{recorder} is recording already, in another process"
+        with locked(recorder_named(data, recorder).folder / "lock", wait=False, held=held):
+            pass
+    children = [_Child(data, recorder, cameras, more) for recorder, cameras in found.items()]
+    sealer = Sealer(data, list(found), every_s=every_s, after=Tidy(data))
     sealer.start()
     until = None if seconds is None else time.monotonic() + seconds
+    known = read_cameras(data)
     try:
         while not stop.wait(0.5) and (until is None or time.monotonic() < until):
+            if not ids and (now := read_cameras(data)) != known:
+                changed = {one.recorder for one in {*now.values()} ^ {*known.values()}}
+                known = now
+                for child in [one for one in children if one.recorder in changed]:
+                    child.stop()
+                    children.remove(child)
+                mine = _wanted(data, ids)
+                children += [_Child(data, name, mine[name], more) for name in sorted(changed) if name in mine]
+                sealer.recorders = list(mine)
             for child in children:
                 child.tend()
     finally:

@@ -1,0 +1,194 @@
+"""From a disputed event to its clips: the event, its window, the cameras bound to it then, the seconds around it.
+
+The span is by the recorder's clock, which is what was sealed. What a camera burns into its pictures is its own clock,
+and stands beside each clip as an offset.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from camera_ingest.clips import Cut, cut_clip
+from camera_ingest.folders import Camera, read_cameras, recorder_named
+from ledger.cases import complaint
+from ledger.cases.kept_footage import keep
+from ledger.door.desk import Desk
+from ledger.door.hall import Hall
+from ledger.errors import Malformed, NotFound, Refused
+from ledger.facts.disputed import covers, moments_of, window_of
+from ledger.statement import Statement, instant_text, open_statement
+from ledger.store.sequencer import now_us
+
+_MARGIN: Final = re.compile(r"([0-9]{1,5})(ms|s|m|h)?", re.ASCII)
+_UNITS_US: Final = {"ms": 1000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, None: 1_000_000}
+_PLACING_S: Final = 1.0
+MAX_MARGIN_US: Final = 1_800_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A statement of the log that is disputed, with its place and its window."""
+
+    act: Statement
+    index: int
+    recorded_us: int
+    window: str
+
+    def as_json(self) -> dict[str, Any]:
+        """What a command says of it."""
+        return {
+            "id": self.act.id.hex(),
+            "index": self.index,
+            "stream": self.act.stream,
+            "type": self.act.type,
+            "at": self.act.at,
+            "recorded": instant_text(self.recorded_us),
+            "window": self.window,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A camera of which nothing could be cut, and why."""
+
+    camera: str
+    since_us: int
+    until_us: int
+    why: Refused
+
+    def as_json(self) -> dict[str, Any]:
+        """What a command says of it."""
+        return {"camera": self.camera, "code": self.why.code, "message": self.why.message}
+
+
+def read_margin(text: str) -> int:
+    """A margin as one writes it: 10m, 30s, 1h; µs."""
+    found = _MARGIN.fullmatch(text.strip())
+    if found is None or int(found[1]) * _UNITS_US[found[2]] > MAX_MARGIN_US:
+        raise Malformed(f"{text!r:.40} is no margin", code="margin", mend="write 30s or 10m; half an hour at most")
+    return int(found[1]) * _UNITS_US[found[2]]
+
+
+def read_event(hall: Hall, named: str) -> Event:
+    """The event of that id (hex) or place in the log (Refused where it names no window: nobody filmed it)."""
+    text = named.strip()
+    if text.isascii() and text.isdigit() and len(text) < 19:
+        index = int(text)
+        if index >= hall.reader.head().size:
+            raise NotFound(
+                f"the log has no entry {index} yet", code="no-event", mend="mingjian case history shows them"
+            )
+    elif re.fullmatch(r"[0-9a-f]{64}", text) and (placed := hall.reader.placed([bytes.fromhex(text)])):
+        (index,) = placed.values()
+    else:
+        raise NotFound(
+            f"there is no statement {text:.70} in the log", code="no-event", mend="give its id, or its place in the log"
+        )
+    act = open_statement(hall.reader.entries(index, index + 1)[0].entry)
+    window = window_of(act)
+    if window is None:
+        raise Refused(
+            f"{act.type} of {act.stream} names no window: no camera can have seen it",
+            code="no-window",
+            mend="dispute an event at a window: a ticket called or served, an application taken",
+        )
+    return Event(act, index, hall.reader.recorded_us([index])[index], window)
+
+
+def _placed(hall: Hall, text: str) -> int | None:
+    """The place of the statement of that id; one that was just stated is waited for."""
+    if re.fullmatch(r"[0-9a-f]{64}", text) is None:
+        return None
+    id_, until = bytes.fromhex(text), time.monotonic() + _PLACING_S
+    while (index := hall.reader.placed([id_]).get(id_)) is None and time.monotonic() < until:
+        time.sleep(0.02)
+    return index
+
+
+def cameras_of_event(hall: Hall, event: Event) -> list[Camera]:
+    """This machine's cameras that covered the event's window when it was stated (NotFound where there are none)."""
+    mine = read_cameras(hall.data)
+    found = [mine[id_] for id_ in sorted(mine) if _covered(hall, id_, event)]
+    if found:
+        return found
+    _, registry = hall.door.registry()
+    elsewhere = [stream.partition("/")[2] for stream, said in registry.cameras() if covers(said, event.window)]
+    others = [id_ for id_ in elsewhere if id_ not in mine]
+    raise NotFound(
+        f"no camera of this machine covered {event.window} then",
+        code="no-camera",
+        mend=f"cut it where it is recorded: {', '.join(others)}"
+        if others
+        else f"mingjian-camera add ID --url URL --window {event.window} binds one for the time to come",
+        cameras=others,
+    )
+
+
+def _covered(hall: Hall, camera: str, event: Event) -> bool:
+    """Whether a camera was bound to the window as of the event's place in the log."""
+    bound = False
+    for index, _, entry in hall.reader.stream(f"camera/{camera}"):
+        if index is None or index > event.index:
+            break
+        act = open_statement(entry)
+        if act.type in ("camera.registered.v1", "camera.changed.v1"):
+            bound = covers(act.data, event.window)
+        elif act.type == "camera.retired.v1":
+            bound = False
+    return bound
+
+
+def spans_of_event(event: Event, margin_us: int) -> list[tuple[int, int]]:
+    """The spans around the event, up to now; two where it was claimed at another time than it was recorded."""
+    now = now_us()
+    spans = [(at - margin_us, min(at + margin_us, now)) for at in moments_of(event.act, event.recorded_us)]
+    return [(since, until) for since, until in spans if since < until]
+
+
+def clip_event(
+    hall: Hall, desk: Desk, event: Event, cameras: Sequence[Camera], margin_us: int, out: Path
+) -> tuple[list[tuple[str, Cut]], list[Missed]]:
+    """Cut the event on each camera: the first clip to ``out``, others beside it with their camera's name.
+
+    What one camera cannot give is said, and hinders no other; the first refusal where none gives anything.
+    """
+    cuts: list[tuple[str, Cut]] = []
+    missed: list[Missed] = []
+    for camera in cameras:
+        recorder = recorder_named(hall.data, camera.recorder)
+        for since_us, until_us in spans_of_event(event, margin_us):
+            number = sum(name == camera.id for name, _ in cuts)
+            path = out if not cuts else _beside(out, camera.id, number)
+            try:
+                cuts.append((camera.id, cut_clip(hall, desk, recorder, camera.id, since_us, until_us, path)))
+            except Refused as error:
+                missed.append(Missed(camera.id, since_us, until_us, error))
+    if not cuts:
+        if missed:
+            raise missed[0].why
+        raise NotFound("the event lies in the future", code="no-footage", mend="wait for it")
+    return cuts, missed
+
+
+def _beside(out: Path, camera: str, number: int) -> Path:
+    return out.with_name(f"{out.stem}.{camera}{f'-{number + 1}' if number else ''}{out.suffix}")
+
+
+def seal_for(
+    hall: Hall, desk: Desk, named: str, cuts: Sequence[tuple[str, Cut]], missed: Sequence[Missed]
+) -> dict[str, Any]:
+    """Name clips in a complaint, and keep them for those who are granted to see them; say which are not to be had."""
+    name = named.removeprefix("complaint/")
+    for _, cut in cuts:
+        keep(hall.data, cut.clip)
+        complaint.seal_clip(desk, name, cut.outcome.id, request=f"clip-{cut.outcome.id.hex()[:40]}")
+    for one in missed:
+        complaint.miss_clip(
+            desk, name, one.camera, one.why.code, since=instant_text(one.since_us), until=instant_text(one.until_us)
+        )
+    return {"stream": complaint.stream_of(name), "clips": len(cuts), "missing": len(missed)}
