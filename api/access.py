@@ -57,6 +57,11 @@ class Access:
         session = request.cookies.get(self.cookie)
         return session is not None and self.sessions.holds(session)
 
+    def actor(self, request: Request) -> str | None:
+        """As whom the browser that asks may act; None: it may only read."""
+        session = request.cookies.get(self.cookie)
+        return None if session is None else self.sessions.actor_of(session)
+
     def enter(self, response: Response, session: str, *, secure: bool) -> None:
         """Give the browser its session."""
         response.set_cookie(self.cookie, session, max_age=SESSION_S, httponly=True, samesite="strict", secure=secure)

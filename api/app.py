@@ -23,7 +23,21 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.access import Access
 from api.pages import Pages
 from api.problems import problem
-from api.routes import log, pages, proofs, queries, scrapi, statements
+from api.routes import (
+    board,
+    citizen,
+    complaints,
+    deadletters,
+    footage,
+    log,
+    metrics,
+    pages,
+    proofs,
+    queries,
+    scrapi,
+    statements,
+    webhook,
+)
 from api.routes.log import Figures
 from ledger.door.hall import Hall
 from ledger.errors import Malformed, MingjianError, NotFound, Refused, Unavailable
@@ -125,7 +139,14 @@ def create_app(hall: Hall) -> FastAPI:
     app.include_router(proofs.routes(hall, access))
     app.include_router(scrapi.routes(hall, access))
     app.include_router(queries.routes(hall, access))
+    app.include_router(metrics.routes(hall, access))
     app.include_router(pages.routes(hall, access, shown))
+    app.include_router(board.routes(hall, access, shown))
+    app.include_router(complaints.routes(hall, access, shown))
+    app.include_router(citizen.routes(hall, shown))
+    app.include_router(webhook.routes(hall))
+    app.include_router(deadletters.routes(hall, access, shown))
+    app.include_router(footage.routes(hall, access, shown))
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     app.add_middleware(Guard)
     return app

@@ -17,10 +17,12 @@ from typing import Any, Final
 
 import psycopg
 
+from api.calendar_commands import waiting_for
 from ledger.door.hall import Hall, open_ledger
 from ledger.errors import MingjianError
 from ledger.store import standing
 from ledger.store.sequencer import now_us
+from projections import clocks
 from projections.check import check_projections
 
 LEAST_ROOM_BYTES: Final = 1_000_000_000
@@ -62,6 +64,7 @@ def examine(data: Path) -> Report:
                 "ledger": _ledger,
                 "sweep": _sweep,
                 "projections": _projections,
+                "calendar": _calendar,
             }
             for part, look in parts.items():
                 try:
@@ -269,3 +272,15 @@ def _projections(report: Report, hall: Hall) -> None:
         "found": len(found),
         "seconds": round(time.monotonic() - began, 3),
     }
+
+
+def _calendar(report: Report, hall: Hall) -> None:
+    """Whether clocks wait for a year's schedule: nothing is wrong, but somebody has to publish it."""
+    last = max(schedule.year for schedule in hall.door.registry()[1].calendar().schedules)
+    try:
+        with hall.database.use("reader") as connection:
+            waiting = clocks.unknown(connection)
+    except psycopg.Error:
+        return  # the part before this one says what is wrong
+    warning = waiting_for(waiting, last)
+    report.parts["calendar"] = {"known_to": f"{last}-12-31", **waiting, "warning": warning}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +17,9 @@ from api.options import DEFAULT_DATA, Data, Json, Source, derived
 from api.output import answer, speaking
 
 if TYPE_CHECKING:
+    from ledger.door.hall import Hall
+    from ledger.exchange.adapters.reading import Raw
+    from ledger.exchange.adapters.taking import Taken
     from ledger.exchange.importer import Imported
 
 import_app = typer.Typer(no_args_is_help=True, help="Bring real logs in.")
@@ -43,8 +47,8 @@ def import_xes_files(
 def import_csv_files(
     files: Annotated[list[Path], typer.Argument(help="Tables whose first row names the columns; also .gz.")],
     source: Annotated[str, typer.Option(help="The source's name: letters, digits, - _ . @")],
-    case: Annotated[str, typer.Option(help="The column that names the case.")],
-    time: Annotated[str, typer.Option(help="The column of the time.")],
+    case: Annotated[str | None, typer.Option(help="The column that names the case.")] = None,
+    time: Annotated[str | None, typer.Option(help="The column of the time.")] = None,
     activity: Annotated[
         str | None, typer.Option(help="The column that says what was done; without it a row is one case.")
     ] = None,
@@ -60,6 +64,12 @@ def import_csv_files(
         str | None, typer.Option(help='What stands between columns: , ; or "tab". [found out]')
     ] = None,
     encoding: Annotated[str | None, typer.Option(help="The encoding, if not UTF-8: gb18030, cp1252.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="Records of a live system of this kind, by its contract, not a log.")
+    ] = None,
+    column: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=FIELD", help="With --kind: which column is which field.")
+    ] = None,
     data: Data = DEFAULT_DATA,
     clear: Annotated[list[str] | None, typer.Option(help="A column that may stand in clear.")] = None,
     json: Json = False,
@@ -67,10 +77,18 @@ def import_csv_files(
     """Import tables. Example: mingjian import csv log.csv --source permits --case id --time at --activity step
 
     One row is one event, or without --activity one case with its start and its end. Columns that no option names are
-    kept, sealed unless --clear names them.
+    kept, sealed unless --clear names them. With --kind a row is one record of a live system:
+    mingjian import csv today.csv --source oa --kind approval --column 办件编号=ref
     """
     from ledger.exchange.csv_in import Table, import_csv
 
+    if kind is not None:
+        sheet = {"zone": tz, "time_formats": tuple(time_format or ()), "encoding": encoding}
+        sheet["delimiter"] = "\t" if delimiter in ("tab", r"\t") else delimiter
+        _take_tables(files, kind, source, _columns(column or []), sheet, data, as_json=json)
+        return
+    if case is None or time is None:
+        raise typer.BadParameter("a log needs --case and --time, records of a live system need --kind")
     table = Table(
         case=case,
         time=time,
@@ -85,6 +103,134 @@ def import_csv_files(
         encoding=encoding,
     )
     _bring_in(files, partial(import_csv, table=table, source=source, clear=clear or ()), source, data, as_json=json)
+
+
+@import_app.command("json")
+def import_json_files(
+    files: Annotated[list[Path], typer.Argument(help="JSON, JSON Lines; also .gz, or a .zip of one file.")],
+    source: Annotated[str, typer.Option(help="The source's name: letters, digits, - _ . @")],
+    kind: Annotated[str, typer.Option(help="approval, queue, rating, grid, hotline, fire, site or trading.")],
+    encoding: Annotated[str | None, typer.Option(help="The encoding, if not UTF-8: gb18030, utf-16.")] = None,
+    data: Data = DEFAULT_DATA,
+    json: Json = False,
+) -> None:
+    """Take the records of a live system. Example: mingjian import json today.json --kind approval --source oa
+
+    Each record is stated once, by the adapter's own key; what cannot be taken is kept: mingjian deadletter list.
+    """
+    from ledger.exchange.adapters.reading import json_records
+    from ledger.exchange.adapters.taking import take_file
+
+    def take(hall: Hall, path: Path, progress: Callable[[str, int, int], None]) -> Taken:
+        return take_file(hall, path, json_records(path, encoding=encoding), kind=kind, source=source, progress=progress)
+
+    _take_in(files, take, {"source": source, "kind": kind}, data, as_json=json)
+
+
+@import_app.command("ocds")
+def import_ocds_files(
+    files: Annotated[list[Path], typer.Argument(help="Releases, packages of releases or records, JSON Lines of them.")],
+    source: Annotated[str, typer.Option(help="The source's name: letters, digits, - _ . @")] = "ocds",
+    data: Data = DEFAULT_DATA,
+    json: Json = False,
+) -> None:
+    """Take open contracting data as trading procedures. Example: mingjian import ocds releases.json --source xm"""
+    from ledger.exchange.ocds_in import import_ocds
+
+    def take(hall: Hall, path: Path, progress: Callable[[str, int, int], None]) -> Taken:
+        return import_ocds(hall, path, source=source, progress=progress)
+
+    _take_in(files, take, {"source": source, "kind": "ocds"}, data, as_json=json)
+
+
+@import_app.command("hook")
+def import_hook(
+    source: Annotated[str, typer.Argument(help="The source's name: letters, digits, - _ . @")],
+    kind: Annotated[str, typer.Option(help="As of import json, or ocds.")],
+    public_key: Annotated[
+        Path | None, typer.Option("--public-key", help="The source's Ed25519 key (PEM); else a secret is made.")
+    ] = None,
+    data: Data = DEFAULT_DATA,
+    json: Json = False,
+) -> None:
+    """Let a live system send over HTTP, signed. Example: mingjian import hook oa --kind approval
+
+    The secret is shown once. The adapter gets its key here, registered by both officers; how messages are signed:
+    docs/spec/adapters.md.
+    """
+    from ledger.door.hall import open_ledger
+    from ledger.exchange.adapters.hooks import hook_path, make_hook
+    from ledger.keys import public_from_pem
+
+    with speaking(as_json=json), open_ledger(data) as hall:
+        public = None if public_key is None else public_from_pem(public_key.read_bytes())
+        hook = make_hook(data, source, kind, public_key=public)
+        with hall.sequencing():
+            hall.machine_key(f"adapter/{'trading' if kind == 'ocds' else kind}/{source}")
+        secret = {"secret": hook.key.hex()} if public is None else {}
+        answer({"source": source, "kind": kind, "path": hook_path(source), "alg": hook.alg} | secret, as_json=json)
+
+
+def _take_tables(
+    files: list[Path],
+    kind: str,
+    source: str,
+    columns: dict[str, str],
+    how: dict[str, Any],
+    data: Path,
+    *,
+    as_json: bool,
+) -> None:
+    from ledger.exchange.adapters.contracts import contract
+    from ledger.exchange.adapters.reading import Sheet, table_records
+    from ledger.exchange.adapters.taking import take_file
+
+    def take(hall: Hall, path: Path, progress: Callable[[str, int, int], None]) -> Taken:
+        sheet = Sheet(columns=columns, kinds=contract(kind).field_kinds(), **how)
+        records: Iterator[Raw] = table_records(path, sheet)
+        return take_file(hall, path, records, kind=kind, source=source, progress=progress)
+
+    _take_in(files, take, {"source": source, "kind": kind}, data, as_json=as_json)
+
+
+def _columns(told: list[str]) -> dict[str, str]:
+    """``NAME=FIELD`` → the field of each column."""
+    return {name: field for name, _, field in (one.rpartition("=") for one in told)}
+
+
+def _take_in(
+    files: list[Path],
+    take: Callable[[Hall, Path, Callable[[str, int, int], None]], Taken],
+    named: dict[str, str],
+    data: Path,
+    *,
+    as_json: bool,
+) -> None:
+    """Take records of a live system, wait for the tree, and answer with what became of them."""
+    from ledger.door.hall import open_ledger
+    from ledger.errors import Unavailable
+    from projections.runner import Projector
+
+    with speaking(as_json=as_json), open_ledger(data) as hall:
+        much = sum(file.stat().st_size for file in files if file.is_file()) > _MUCH_BYTES
+        with placing(hall, much=much), _shown_progress() as progress:
+            done = [take(hall, file, progress) for file in files]
+            last = next((one.last for one in reversed(done) if one.last is not None), None)
+            if last is not None and not hall.wait_placed([last], timeout_s=_PLACED_S):
+                raise Unavailable(
+                    "what was taken is kept, but not placed in the tree yet",
+                    code="not-placed",
+                    mend="mingjian doctor; the next command goes on",
+                )
+        Projector(hall.database).catch_up()
+        answer({**named, "files": len(done), **added_up(done), "log_size": hall.reader.head().size}, as_json=as_json)
+
+
+def added_up(done: list[Taken]) -> dict[str, Any]:
+    """Of several files what became of their records."""
+    dead = sum((one.dead for one in done), Counter[str]())
+    sums = {name: sum(getattr(one, name) for one in done) for name in ("records", "accepted", "known")}
+    return sums | {"dead": dead.total(), "by_reason": dict(sorted(dead.items()))}
 
 
 def _bring_in(files: list[Path], work: Callable[..., Imported], source: str, data: Path, *, as_json: bool) -> None:
@@ -153,6 +299,24 @@ def export_ocel_file(file: Path, source: Source, data: Data = DEFAULT_DATA, json
 
     with speaking(as_json=json), open_ledger(data) as hall, _shown_progress() as progress:
         answer(export_ocel(hall, file, source=source, progress=progress).as_json(), as_json=json)
+
+
+@export_app.command("ocds")
+def export_ocds_file(
+    out: Annotated[Path, typer.Option("--out", help="The new file.")],
+    source: Annotated[str | None, typer.Option("--source", help="The procedures of this source only.")] = None,
+    data: Data = DEFAULT_DATA,
+    json: Json = False,
+) -> None:
+    """Write the trading procedures as OCDS 1.1 releases. Example: mingjian export ocds --out releases.json
+
+    Sealed words are not in it: what is published is public. Each statement is checked against the signed tree before.
+    """
+    from ledger.door.hall import open_ledger
+    from ledger.exchange.ocds_out import export_ocds
+
+    with speaking(as_json=json), open_ledger(data) as hall, _shown_progress() as progress:
+        answer(export_ocds(hall, out, source=source, progress=progress).as_json(), as_json=json)
 
 
 @export_app.command("log")

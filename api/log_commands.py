@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -85,18 +86,22 @@ def log_proof(
     """The proof of an entry's place, as a file. Example: mingjian log proof 4 --format cose --out 4.receipt
 
     tlog: a C2SP tlog-proof. cose: a COSE Receipt (RFC 9942). json: the tlog-proof as JSON.
+    Of what was stated just now it waits for the witnesses; "witnessed" says whether they have signed its checkpoint.
     """
     from api.log_proofs import prove_entry
-    from ledger.door.hall import open_ledger
+    from ledger.door.hall import WITNESSED_S, open_ledger
     from ledger.files import write_file
+    from ledger.tree.policy import NO_QUORUM
 
     with speaking(as_json=json), open_ledger(data) as hall:
         if form not in ("tlog", "cose", "json"):
             raise Malformed(f"there is no form {form}", code="form", mend="tlog, cose or json")
-        proof = prove_entry(hall, index, form)  # type: ignore[arg-type]  # narrowed by the line above
+        proof = prove_entry(hall, index, form, wait_s=WITNESSED_S)  # type: ignore[arg-type]  # narrowed above
         write_file(out, proof.content)
         told = {"index": index, "id": proof.act.id.hex(), "format": form, "file": str(out)}
         answer(told | proof.head.as_json(), as_json=json)
+        if not proof.head.witnessed and hall.publisher.policy.quorum != NO_QUORUM:
+            print("not witnessed yet: the log alone has signed this checkpoint; ask again later", file=sys.stderr)
 
 
 @log_app.command("consistency")

@@ -6,7 +6,6 @@ that the log has signed, and the answer says which. Each is checked before it is
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any, Final, Literal
 import orjson
 
 from api.log_questions import newest, published
-from ledger.door.hall import Hall
+from ledger.door.hall import WITNESSED_S, Hall
 from ledger.door.heads import prove_stream, state_heads, stated_heads
 from ledger.errors import Evidence, Malformed, NotFound, Refused
 from ledger.statement import Statement, open_statement
@@ -29,7 +28,6 @@ from ledger.tree.proof import Proof
 from ledger.tree.receipt import check_receipt, sign_receipt
 
 Form = Literal["tlog", "cose", "json"]
-WITNESSED_S: Final = 10.0
 MEDIA_TYPES: Final[dict[Form, str]] = {
     "tlog": "text/plain; charset=utf-8",
     "cose": "application/cose",
@@ -94,12 +92,11 @@ def head_for(hall: Hall, size: int | None = None) -> Head:
 
 def witnessed_head(hall: Hall, size: int | None, *, timeout_s: float = WITNESSED_S) -> Head:
     """``head_for``, once the witnesses have had their moment: what was stated just now is not cosigned yet."""
-    until = time.monotonic() + timeout_s
     head = head_for(hall, size)
-    while hall.publisher.policy.quorum != NO_QUORUM and not head.witnessed and time.monotonic() < until:
-        time.sleep(0.2)
-        head = head_for(hall, size)
-    return head
+    if head.witnessed or hall.publisher.policy.quorum == NO_QUORUM:
+        return head
+    hall.wait_witnessed(size or 0, timeout_s=timeout_s)
+    return head_for(hall, size)
 
 
 def entry_of(hall: Hall, index: int, head: Head) -> Statement:
@@ -108,11 +105,11 @@ def entry_of(hall: Hall, index: int, head: Head) -> Statement:
     return open_statement(placed.entry)
 
 
-def prove_entry(hall: Hall, index: int, form: Form) -> EntryProof:
-    """The proof of the entry at ``index``, in one of the three forms."""
+def prove_entry(hall: Hall, index: int, form: Form, *, wait_s: float = 0.0) -> EntryProof:
+    """The proof of the entry at ``index``, in one of the three forms; ``wait_s``: for the witnesses, at most."""
     if index < 0:
         raise Malformed("indexes begin at 0", code="index")
-    head = head_for(hall, index + 1)
+    head = witnessed_head(hall, index + 1, timeout_s=wait_s)
     checkpoint = head.signed.checkpoint
     act = entry_of(hall, index, head)
     path = hall.reader.inclusion(index, checkpoint.size)

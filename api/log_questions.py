@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from ledger.door.hall import Hall
 from ledger.errors import NotFound, Refused
 from ledger.facts.registry import LOG_STREAM
-from ledger.statement import instant_text, open_statement
+from ledger.keys import thumbprint
+from ledger.statement import Statement, instant_text, open_statement
 from ledger.store.cosigner import LATE_S, cosigned_s
+from ledger.store.reading import Placed
 from ledger.store.sequencer import now_us
 from ledger.store.standing import count_waiting, is_waiting
 from ledger.tree.checkpoint import Checkpoint, SignedCheckpoint
 from ledger.tree.proof import Proof
 from projections.runner import read_position
+
+_GIVING: Final = frozenset({"key.added.v1", "key.rotated.v1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +106,12 @@ def backlog(hall: Hall) -> Backlog:
 
 
 def is_simulated(hall: Hall) -> bool:
-    """Whether the newest batch says that this history is made up."""
-    last = hall.reader.last_entry(LOG_STREAM)
-    return last is not None and open_statement(last).data.get("simulated") is True
+    """Whether a batch says that this history is made up: the first, for a play opens its log, or the newest.
+
+    What goes on after a play is no play, and rests on one.
+    """
+    batches = (hall.reader.first_entries([LOG_STREAM]).get(LOG_STREAM), hall.reader.last_entry(LOG_STREAM))
+    return any(batch is not None and open_statement(batch).data.get("simulated") is True for batch in batches)
 
 
 def log_state(hall: Hall, *, batches: int = 10) -> dict[str, Any]:
@@ -168,6 +175,40 @@ def keys(hall: Hall) -> list[dict[str, Any]]:
         }
         for kid, key in registry.keys.items()
     ]
+
+
+def placed_entry(hall: Hall, statement: bytes) -> Placed:
+    """The entry of a statement in the published tree, checked (NotFound where there is none)."""
+    index = hall.reader.placed([statement]).get(statement)
+    checkpoint = newest(hall).checkpoint
+    if index is None or index >= checkpoint.size:
+        raise NotFound(f"no statement {statement.hex()} is placed", code="no-statement", mend="ask again in a second")
+    [placed] = hall.reader.verified([index], checkpoint)
+    return placed
+
+
+def key_statements(hall: Hall, placed: Placed) -> list[str]:
+    """Ids of the statements by which the signer of ``placed`` has its key, back to entry 0, in the log's order."""
+    [opening] = hall.reader.entries(0, 1)
+    found: dict[int, str] = {}
+    act: Statement | None = open_statement(placed.entry)
+    while act is not None:
+        giving = _giving(hall, act)
+        act = None
+        if giving is not None and giving[0] not in found:
+            found[giving[0]] = giving[1].id.hex()
+            act = giving[1]
+    # Keys of which no stream speaks are the opening's.
+    return [opening.id.hex(), *(found[index] for index in sorted(found))]
+
+
+def _giving(hall: Hall, act: Statement) -> tuple[int, Statement] | None:
+    """The placed statement that registered the key of ``act``, if it is not entry 0."""
+    for index, _, entry in hall.reader.stream(f"key/{act.actor}"):
+        one = open_statement(entry)
+        if index is not None and one.type in _GIVING and thumbprint(bytes.fromhex(one.data["key"])) == act.kid:
+            return index, one
+    return None
 
 
 def inclusion_proof(hall: Hall, statement: bytes) -> tuple[Checkpoint, Proof] | None:

@@ -37,16 +37,18 @@ _PLACED_S: Final = 10.0
 
 
 @contextmanager
-def _at_desk(data: Path, actor: str, signer: Path | None, role: str) -> Iterator[tuple[Hall, Desk]]:
+def at_desk(data: Path, actor: str, signer: Path | None, role: str) -> Iterator[tuple[Hall, Desk]]:
+    """The ledger, and the desk of ``actor`` at it."""
     from ledger.door.desk import Desk
     from ledger.door.hall import open_ledger
 
     with open_ledger(data) as hall, hall.sequencing():
-        key = hall.keyring.actor(actor) if signer is None else _read_key(signer)
+        key = hall.keyring.actor(actor) if signer is None else read_key(signer)
         yield hall, Desk(door=hall.door, actor=actor, key=key, role=role)
 
 
-def _read_key(path: Path) -> SigningKey:
+def read_key(path: Path) -> SigningKey:
+    """The key in a file (NotFound)."""
     try:
         return SigningKey.from_pem(path.read_bytes())
     except FileNotFoundError:
@@ -57,10 +59,11 @@ def _make_key(path: Path) -> SigningKey:
     """The key in a file, made there (0600) when it is new."""
     from ledger.signer.keys import make_key
 
-    return _read_key(path) if path.exists() else make_key(path)
+    return read_key(path) if path.exists() else make_key(path)
 
 
-def _done(hall: Hall, outcome: Outcome, **more: Any) -> dict[str, Any]:
+def done(hall: Hall, outcome: Outcome, **more: Any) -> dict[str, Any]:
+    """The statement, and its place once it has one."""
     index = hall.wait_placed([outcome], timeout_s=_PLACED_S).get(outcome.id)
     return {"id": outcome.id.hex(), "stream": outcome.stream, "seq": outcome.seq, "index": index, **more}
 
@@ -95,7 +98,7 @@ def keys_add(
     with speaking(as_json=json):
         if (key is None) == (public is None) or (public is None) != (proof is None):
             raise Malformed("a key is given by its file, or by --public and --proof", code="usage", mend="one of them")
-        with _at_desk(data, by, signer, "key_officer") as (hall, desk):
+        with at_desk(data, by, signer, "key_officer") as (hall, desk):
             if key is None:
                 new, shown = _hex(public, "--public"), _hex(proof, "--proof")
             else:
@@ -103,7 +106,7 @@ def keys_add(
                 new, shown = made.public, keys.prove_possession(hall.origin, actor, made)
             following = None if next_key is None else _make_key(next_key).public
             outcome = keys.add(desk, actor, new, shown, custody=custody, next_public_key=following)
-            answer(_done(hall, outcome, kid=thumbprint(new).hex()), as_json=json)
+            answer(done(hall, outcome, kid=thumbprint(new).hex()), as_json=json)
 
 
 def _hex(text: str | None, option: str) -> bytes:
@@ -126,10 +129,10 @@ def keys_rotate(
     """Go over to the next key. Example: mingjian keys rotate --as staff/lin --signer lin.pem --new lin2.pem"""
     from ledger.registry import keys
 
-    with speaking(as_json=json), _at_desk(data, by, signer, role) as (hall, desk):
-        key = _read_key(new)
+    with speaking(as_json=json), at_desk(data, by, signer, role) as (hall, desk):
+        key = read_key(new)
         outcome = keys.rotate(desk, key, next_public_key=None if next_key is None else _make_key(next_key).public)
-        answer(_done(hall, outcome, kid=key.thumbprint.hex()), as_json=json)
+        answer(done(hall, outcome, kid=key.thumbprint.hex()), as_json=json)
 
 
 @keys_app.command("revoke")
@@ -146,9 +149,9 @@ def keys_revoke(
     """Propose to revoke a key. Example: mingjian keys revoke KID --reason lost --as officer/1"""
     from ledger.registry import keys
 
-    with speaking(as_json=json), _at_desk(data, by, signer, "key_officer") as (hall, desk):
+    with speaking(as_json=json), at_desk(data, by, signer, "key_officer") as (hall, desk):
         outcome = keys.revoke(desk, kid, reason=reason, suspect_from=suspect_from, suspect_to=suspect_to)
-        answer(_done(hall, outcome), as_json=json)
+        answer(done(hall, outcome), as_json=json)
 
 
 @keys_app.command("list")
@@ -218,16 +221,17 @@ def registry_propose(
 
     kind = change.partition(".")[0]
     with speaking(as_json=json):
-        stated = _content(content)
+        stated = json_content(content)
         usual = "key_officer" if kind in _OFFICERS else "catalogue_admin"
-        with _at_desk(data, by, signer, role or usual) as (hall, desk):
+        with at_desk(data, by, signer, role or usual) as (hall, desk):
             sealed = {"name": stated.pop("name")} if kind == "staff" and "name" in stated else None
             if kind == "staff" and isinstance(stated.get("person"), str):
                 stated["person"] = desk.door.pseudonym_of(stated["person"])
-            answer(_done(hall, changes.propose(desk, stream, change, stated, sealed=sealed)), as_json=json)
+            answer(done(hall, changes.propose(desk, stream, change, stated, sealed=sealed)), as_json=json)
 
 
-def _content(text: str) -> dict[str, Any]:
+def json_content(text: str) -> dict[str, Any]:
+    """The JSON object that a command was given, as text or as @FILE."""
     import orjson
 
     try:
@@ -253,12 +257,12 @@ def registry_confirm(
 
     from ledger.registry import changes
 
-    with speaking(as_json=json), _at_desk(data, by, signer, role or "") as (hall, desk):
+    with speaking(as_json=json), at_desk(data, by, signer, role or "") as (hall, desk):
         if role is None:
             _, registry = hall.door.registry()
             waits = {each.id.hex(): each.proposal.role for each in changes.waiting(registry)}
             desk = replace(desk, role=waits.get(proposal, "key_officer"))
-        answer(_done(hall, changes.confirm(desk, proposal)), as_json=json)
+        answer(done(hall, changes.confirm(desk, proposal)), as_json=json)
 
 
 @registry_app.command("waiting")

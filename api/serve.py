@@ -1,7 +1,7 @@
 """``mingjian up``: sequencer, projector, system clock and HTTP server over one ledger in one process, until Ctrl-C.
 
-Cards are raised by the rules that were named, and by no others: the shipped samples are nobody's rules, and serve the
-demo alone. Deemed acceptance and lapses are the law's and need none.
+Cards are raised by the rule packs that two persons adopted in the log, and by no others: the shipped samples are
+nobody's rules, and serve the demo alone. Deemed acceptance and lapses are the law's and need none.
 
 Each part lives on by itself: one that dies of a database that restarts tries again, and what it did not do is done
 by the ordinary path when it comes back.
@@ -27,21 +27,27 @@ from granian.constants import Interfaces
 from granian.server.embed import Server
 
 from api.app import create_app
+from api.demo_rules import adopt_rules
 from api.demo_witnesses import demo_witnesses, register
+from api.recorders import recording
 from api.sessions import Sessions
 from ledger.door.hall import Hall, create_ledger, open_ledger
 from ledger.door.heads import state_due_heads
 from ledger.errors import MingjianError, Refused
 from ledger.exchange.generate import generate_xes
 from ledger.exchange.importer import import_xes
-from ledger.facts.card_rules import Pack, read_pack
+from ledger.facts.card_rules import read_pack
 from ledger.facts.clocks import SHANGHAI
 from ledger.store.sequencer import now_us
 from oversight.clock import run_clock, sample
+from oversight.complaints import run_holds
+from oversight.flagged import run_anomalies
 from projections.runner import Projector
 
 HEARTBEAT_S: Final = 600.0
 DEMO_SOURCE: Final = "permits"
+DEMO_SCALE: Final = 0.02
+DEMO_SEED: Final = 1
 DOI: Final = "doi 10.4121/uuid:a07386a5-7be3-4367-9535-70bc9e77dbe6"
 REAL_LOG: Final = Path("../shared/data/Receipt.xes.gz")
 _POLL_S: Final = 0.1
@@ -52,14 +58,32 @@ _QUIET_HOUR: Final = 3
 log = structlog.get_logger("up")
 
 
-def up(data: Path, *, port: int, demo: bool, demo_log: Path | None, rules: Path | None = None) -> None:
-    """Serve ``data`` on 127.0.0.1:``port``; with ``demo`` import a log when it is new, beside witnesses of its own.
+def up(
+    data: Path,
+    *,
+    port: int,
+    demo: bool,
+    demo_log: Path | None,
+    rules: Path | None = None,
+    scale: float = DEMO_SCALE,
+) -> None:
+    """Serve ``data`` on 127.0.0.1:``port``. With ``demo`` a district is played and a log imported when it is new, and
+    witnesses of its own run beside it; ``scale``: how much happens in the district.
 
-    ``rules``: the file of the pack by which cards are raised. Without it there are none; in a demo, the sample's.
+    ``rules``: of a demo, the file of the pack that it adopts in the place of the sample when it is new.
     """
-    pack = read_pack(rules.read_bytes()) if rules is not None else sample() if demo else None
+    if rules is not None and not demo:
+        raise Refused(
+            "rules hold because two persons adopted them in the log, not because the server was started with them",
+            code="rules-adopted",
+            mend=f"mingjian cards propose {rules} --as ONE, then: mingjian cards confirm ID --as ANOTHER",
+        )
+    pack = sample() if rules is None else rules.read_bytes()
+    read_pack(pack)
     _check_port(port)
-    if not (data / "keys").exists():
+    if demo:
+        _play_demo(data, scale, pack)
+    elif not (data / "keys").exists():
         print(f"opening a new ledger in {data} …", file=sys.stderr)
         create_ledger(data)
     with ExitStack() as stack:
@@ -69,9 +93,11 @@ def up(data: Path, *, port: int, demo: bool, demo_log: Path | None, rules: Path 
         stack.enter_context(hall.sequencing(heartbeat_s=HEARTBEAT_S))
         if demo:
             register(hall, watching)
+            adopt_rules(hall, pack)
             _import_demo(hall, demo_log)
-        stack.enter_context(_kept_up(hall, pack))
+        stack.enter_context(_kept_up(hall))
         stack.enter_context(hall.sweeping())
+        stack.enter_context(recording(data, demo=demo))
         sessions = Sessions(data)
         sessions.served_at(f"http://127.0.0.1:{port}")
         print(f"Mingjian 明鉴 is up. Your way in, once, within ten minutes: {sessions.link()}", file=sys.stderr)
@@ -94,19 +120,22 @@ def _check_port(port: int) -> None:
 
 
 @contextmanager
-def _kept_up(hall: Hall, pack: Pack | None) -> Iterator[None]:
+def _kept_up(hall: Hall) -> Iterator[None]:
     """While this lasts, the projections follow the log, clocks run out on time, and case heads are stated when due."""
     stop = threading.Event()
     projector = Projector(hall.database)
     work: dict[str, tuple[Callable[[], object], float]] = {
         "projections": (lambda: projector.catch_up(stop=stop), _POLL_S),
-        "clock": (lambda: run_clock(hall, stop, pack=pack), _PAUSE_S),
         "heads": (lambda: state_due_heads(hall, quiet=_is_quiet()), _HEADS_S),
     }
     threads = [
         threading.Thread(target=_again, args=(name, one, pause_s, stop), name=name, daemon=True)
         for name, (one, pause_s) in work.items()
     ]
+    # These try again by themselves.
+    threads.append(threading.Thread(target=run_clock, args=(hall, stop), name="clock", daemon=True))
+    threads.append(threading.Thread(target=run_anomalies, args=(hall, stop), name="anomalies", daemon=True))
+    threads.append(threading.Thread(target=run_holds, args=(hall, stop), name="holds", daemon=True))
     for thread in threads:
         thread.start()
     try:
@@ -131,6 +160,19 @@ def _again(name: str, work: Callable[[], object], pause_s: float, stop: threadin
             # It stays visible: pages show their position, and /metrics how far behind it is.
             log.warning("this does not get on; trying again", what=name, error=str(error).strip())
             stop.wait(max(pause_s, _PAUSE_S))
+
+
+def _play_demo(data: Path, scale: float, rules: bytes) -> None:
+    """The demo's district, where there is no ledger yet. One that was cut off is not gone on with."""
+    from api.demo.seed import check_whole, seed, shown_progress, yesterday
+
+    if (data / "keys").exists():
+        check_whole(data)
+        return
+    print(f"playing the history of a district into {data} …", file=sys.stderr)
+    with shown_progress() as progress:
+        done = seed(data, scale=scale, seed=DEMO_SEED, end=yesterday(), rules=rules, progress=progress)
+    print(f"{done.cases} cases, {done.events} statements: all of it is made up, and says so", file=sys.stderr)
 
 
 def _import_demo(hall: Hall, log: Path | None) -> None:

@@ -5,7 +5,8 @@ named by a cookie that no script can read and no other site can send. Codes and 
 ``DATA/sessions.sqlite`` (readable by its owner alone), so that ``mingjian link`` can make a link for a server that
 runs already, and a server that starts again knows its sessions.
 
-What a session may do: read case data, like a token of the scope ``reader``. Nothing can be changed with it.
+What a session may do: read case data, like a token of the scope ``reader``. A link made for an actor whose key the
+server keeps lets the session state what that actor may, and nothing more: the door decides.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from ledger.errors import NotFound
 CODE_S: Final = 600
 SESSION_S: Final = 12 * 3600
 _SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS codes (digest BLOB PRIMARY KEY, until REAL NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS sessions (digest BLOB PRIMARY KEY, until REAL NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS link_codes (digest BLOB PRIMARY KEY, until REAL NOT NULL, actor TEXT) STRICT;
+CREATE TABLE IF NOT EXISTS browsers (digest BLOB PRIMARY KEY, until REAL NOT NULL, actor TEXT) STRICT;
 CREATE TABLE IF NOT EXISTS served (one INTEGER PRIMARY KEY CHECK (one = 1), base TEXT NOT NULL) STRICT;
 """
 
@@ -49,7 +50,7 @@ class Sessions:
         """A connection in a transaction of its own; what has run out is gone before anything is asked."""
         with closing(sqlite3.connect(self._path, timeout=10, isolation_level=None)) as db:
             db.execute("BEGIN IMMEDIATE")
-            for table in ("codes", "sessions"):
+            for table in ("link_codes", "browsers"):
                 db.execute(f"DELETE FROM {table} WHERE until <= ?", (self._clock(),))  # noqa: S608 - our two names
             yield db
             db.execute("COMMIT")
@@ -59,35 +60,54 @@ class Sessions:
         with self._open() as db:
             db.execute("INSERT OR REPLACE INTO served VALUES (1, ?)", (base,))
 
-    def link(self) -> str:
-        """A link that lets one browser in, once, within ten minutes (NotFound before anything was served)."""
-        code = secrets.token_urlsafe(32)
+    def link(self, *, actor: str | None = None) -> str:
+        """A link that lets one browser in, once, within ten minutes (NotFound before anything was served).
+
+        ``actor``: as whom the browser may act.
+        """
+        code, base = secrets.token_urlsafe(32), self.base()
+        with self._open() as db:
+            db.execute("INSERT INTO link_codes VALUES (?, ?, ?)", (_digest(code), self._clock() + CODE_S, actor))
+        return f"{base}/enter?code={code}"
+
+    def base(self) -> str:
+        """Where the server answers (NotFound before anything was served)."""
         with self._open() as db:
             row = db.execute("SELECT base FROM served").fetchone()
-            if row is None:
-                raise NotFound("no server has run on this ledger yet", code="no-server", mend="mingjian up")
-            db.execute("INSERT INTO codes VALUES (?, ?)", (_digest(code), self._clock() + CODE_S))
-        return f"{row[0]}/enter?code={code}"
+        if row is None:
+            raise NotFound("no server has run on this ledger yet", code="no-server", mend="mingjian up")
+        return str(row[0])
 
     def enter(self, code: str) -> str | None:
         """Spend a code on a new session; None when there is no such code, or no longer."""
         session = secrets.token_urlsafe(32)
         with self._open() as db:
-            if db.execute("DELETE FROM codes WHERE digest = ?", (_digest(code),)).rowcount != 1:
+            row = db.execute("DELETE FROM link_codes WHERE digest = ? RETURNING actor", (_digest(code),)).fetchone()
+            if row is None:
                 return None
-            db.execute("INSERT INTO sessions VALUES (?, ?)", (_digest(session), self._clock() + SESSION_S))
+            values = (_digest(session), self._clock() + SESSION_S, row[0])
+            db.execute("INSERT INTO browsers VALUES (?, ?, ?)", values)
         return session
 
     def holds(self, session: str) -> bool:
         """Whether that session is open."""
+        return self._find(session) is not None
+
+    def actor_of(self, session: str) -> str | None:
+        """As whom an open session may act; None when it may only read."""
+        found = self._find(session)
+        return None if found is None else found[0]
+
+    def _find(self, session: str) -> tuple[str | None] | None:
         with closing(sqlite3.connect(self._path, timeout=10)) as db:
-            query = "SELECT 1 FROM sessions WHERE digest = ? AND until > ?"
-            return db.execute(query, (_digest(session), self._clock())).fetchone() is not None
+            query = "SELECT actor FROM browsers WHERE digest = ? AND until > ?"
+            found: tuple[str | None] | None = db.execute(query, (_digest(session), self._clock())).fetchone()
+            return found
 
     def leave(self, session: str) -> None:
         """End a session."""
         with self._open() as db:
-            db.execute("DELETE FROM sessions WHERE digest = ?", (_digest(session),))
+            db.execute("DELETE FROM browsers WHERE digest = ?", (_digest(session),))
 
 
 def _digest(secret: str) -> bytes:

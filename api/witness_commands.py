@@ -13,7 +13,7 @@ import typer
 
 from api.options import DEFAULT_DATA, Data, Json
 from api.output import answer, speaking
-from api.registry_commands import Role, Signer, _at_desk, _done
+from api.registry_commands import Role, Signer, at_desk, done
 from ledger.errors import Malformed, NotFound
 
 if TYPE_CHECKING:
@@ -112,14 +112,14 @@ def _state(
 
     stream, type_name, content = change
     if by is not None:
-        with _at_desk(data, by, signer, role or "key_officer") as (hall, desk):
+        with at_desk(data, by, signer, role or "key_officer") as (hall, desk):
             _check_after(hall, change)
-            told = _done(hall, changes.propose(desk, stream, type_name, content))
+            told = done(hall, changes.propose(desk, stream, type_name, content))
     else:
         with open_ledger(data) as hall:
             _check_after(hall, change)
             with hall.sequencing():
-                told = _done(hall, hall.change(stream, type_name, content))
+                told = done(hall, hall.change(stream, type_name, content))
     answer(told, as_json=as_json)
 
 

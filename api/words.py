@@ -58,6 +58,38 @@ ACTS: Final = {
     "ticket.served": N_("Served"),
     "ticket.skipped": N_("Skipped"),
     "ticket.expired": N_("Expired"),
+    "complaint.received": N_("Complaint received"),
+    "complaint.registered": N_("Complaint registered"),
+    "complaint.accepted": N_("Complaint accepted"),
+    "complaint.assigned": N_("Investigator named"),
+    "complaint.refused": N_("Complaint refused"),
+    "complaint.forwarded": N_("Complaint forwarded"),
+    "complaint.evidence_held": N_("Footage held"),
+    "complaint.clip_sealed": N_("Clip sealed"),
+    "complaint.clip_missing": N_("No clip can be had"),
+    "footage.clip_requested": N_("Clip asked for"),
+    "footage.clip_granted": N_("Clip granted"),
+    "footage.clip_refused": N_("Clip not granted"),
+    "footage.grant_withdrawn": N_("Grant withdrawn"),
+    "footage.link_issued": N_("Link made"),
+    "footage.clip_viewed": N_("Clip looked at"),
+    "footage.clip_downloaded": N_("Clip downloaded"),
+    "footage.clip_shared": N_("Clip handed on"),
+    "footage.clip_verified": N_("Clip checked"),
+    "footage.clip_redacted": N_("Bystanders covered"),
+    "footage.redaction_confirmed": N_("Redaction confirmed"),
+    "footage.redaction_rejected": N_("Redaction rejected"),
+    "complaint.investigated": N_("Investigated"),
+    "complaint.replied": N_("Reply of the complained-of"),
+    "complaint.finding_made": N_("Finding"),
+    "complaint.extended": N_("Time extended"),
+    "complaint.decided": N_("Complaint decided"),
+    "complaint.told": N_("Told in writing"),
+    "complaint.called_back": N_("Called back"),
+    "complaint.review_asked": N_("Review asked for"),
+    "complaint.review_decided": N_("Review decided"),
+    "complaint.holds_released": N_("Holds released"),
+    "complaint.closed": N_("Complaint closed"),
     "import.started": N_("Import started"),
     "import.finished": N_("Import finished"),
 }
@@ -71,6 +103,31 @@ CLOCKS: Final = {
     "step": N_("step"),
     "delivery": N_("delivery"),
 }
+
+ANOMALIES: Final = {
+    "A1": N_("mandatory step skipped"),
+    "A2": N_("back-dated"),
+    "A3": N_("standstill"),
+    "A4": N_("hugging the deadline"),
+    "A5": N_("batch entry"),
+    "A6": N_("off hours"),
+    "A7": N_("loop"),
+    "A8": N_("clock gaming"),
+    "A9": N_("rare hands"),
+    "A10": N_("no four eyes"),
+    "A11": N_("fake on the spot"),
+    "A12": N_("double intake, or no review"),
+    "A13": N_("rating burst"),
+    "A14": N_("queue order broken"),
+    "A15": N_("clip access misused"),
+    "A16": N_("footage missing"),
+    "A17": N_("card tampered with"),
+    "A18": N_("trading flag"),
+    "A19": N_("drift"),
+    "A20": N_("impossible history"),
+}
+
+COLOURS: Final = {"red": N_("red card"), "yellow": N_("yellow card"), "prompt": N_("prompt")}
 
 CLOCK_STATES: Final = {
     "running": N_("running"),
@@ -129,6 +186,28 @@ ROLES: Final = {
     "key_officer": N_("key officer"),
     "catalogue_admin": N_("catalogue administrator"),
     "queue_machine": N_("queue machine"),
+    "approval_adapter": N_("approval system"),
+    "queue_adapter": N_("queue machine"),
+    "rating_adapter": N_("rating terminal"),
+    "grid_adapter": N_("grid application"),
+    "hotline_adapter": N_("hotline"),
+    "fire_adapter": N_("fire service"),
+    "site_adapter": N_("watched sites"),
+    "trading_adapter": N_("trading system"),
+    "citizen": N_("citizen"),
+    "supervisor": N_("supervisor"),
+    "investigator": N_("investigator"),
+    "complaint_head": N_("head of the complaint centre"),
+    "video_custodian": N_("video custodian"),
+    "auditor": N_("auditor"),
+    "privacy_officer": N_("privacy officer"),
+}
+
+PURPOSES: Final = {
+    "handling": N_("handling the case"),
+    "supervision": N_("supervision"),
+    "complaint": N_("a complaint"),
+    "audit": N_("an audit"),
 }
 
 # Title and what to do, by the error's code.
@@ -142,6 +221,14 @@ ERRORS: Final = {
         N_("A link lets one browser in, once, within ten minutes. Run the command below to get a new one."),
     ),
     "token": (N_("A token of another scope is needed"), N_("Ask the operator for a token of the right scope.")),
+    "clip-link": (
+        N_("This link shows no clip any more"),
+        N_("It is for one viewer and one browser, up to its time. Whoever granted the clip makes another."),
+    ),
+    "clip-viewer": (
+        N_("This clip was granted to somebody else"),
+        N_("Ask for it, with the purpose and the legal basis; a second person grants it."),
+    ),
     "no-case": (
         N_("There is no such case"),
         N_("Look at its number again, or at the moment you ask about: it may not have begun."),
@@ -174,6 +261,11 @@ ERRORS: Final = {
         N_("Evidence: a signature does not hold"),
         N_("The statement was not signed by the key that it names. Keep this page."),
     ),
+    "session-reads": (
+        N_("This session only reads"),
+        N_("On the server, mingjian link --actor ACTOR makes a link for somebody whose key is kept there."),
+    ),
+    "board-moved": (N_("The list was made anew"), N_("Nothing was judged. Look at the board again.")),
     "bug": (
         N_("The server made a mistake"),
         N_("It is ours, not yours, and stands in the server's log. Try again; if it comes back, tell the operator."),

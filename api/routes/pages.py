@@ -23,13 +23,16 @@ from api.questions import (
     stand,
 )
 from api.routes.params import MAX_LENGTH, Text
+from ledger.cases.reads import note_read, reading_role
+from ledger.door.desk import Desk
 from ledger.door.hall import Hall
 from ledger.errors import NotAllowed, NotFound
 from ledger.facts.approval import Stage
 from ledger.store.database import Connection
-from projections import cases, clocks, imported, tickets
+from projections import cases, clocks, imported, tickets, tracked
 
 PAGE: Final = 50
+_OVERSEERS: Final = frozenset({"supervisor", "auditor", "complaint_head", "investigator"})
 Number = Annotated[int, Query(ge=1, le=10_000_000)]
 
 
@@ -146,9 +149,16 @@ def routes(hall: Hall, access: Access, pages: Pages) -> APIRouter:
             raise NotFound("there is no such case", code="no-case")
         case = read_case(hall, find_stream(hall, stream), position=position_of(hall, None))
         view = case_view(hall, case, as_of=typed_position(as_of), at=at, step=step)
+        actor = access.actor(request)
+        if actor is not None:
+            _note_read(hall, actor, case.stream)
         template = "_history.html" if part == "history" else "case.html"
         wrong = case.first_wrong()
-        return pages.page(request, template, status=200 if wrong is None else 500, wrong=wrong, **view)
+        with snapshot(hall) as (connection, _):
+            reads = tracked.reads_of(connection, case.stream)
+        vkey = str(hall.publisher.alone.logs[0].key)
+        status = 200 if wrong is None else 500
+        return pages.page(request, template, status=status, wrong=wrong, reads=reads, vkey=vkey, **view)
 
     # ----------------------------------------------------------------------------------------------- queues
 
@@ -242,6 +252,17 @@ def routes(hall: Hall, access: Access, pages: Pages) -> APIRouter:
         return pages.render(request, "docs.html", tagged=tagged, document=document, simulated=False, findings=())
 
     return router
+
+
+def _note_read(hall: Hall, actor: str, stream: str) -> None:
+    """Say that ``actor`` looks at that case; who may not say so may not look (NotAllowed)."""
+    _, registry = hall.door.registry()
+    role = reading_role(registry, actor)
+    if role is None:
+        raise NotAllowed(f"{actor} holds no role that reads cases", code="right", mend="ask with a role that may")
+    held = registry.appointment_of(actor)
+    desk = Desk(door=hall.door, actor=actor, key=hall.keyring.actor(actor), role=role, unit=held.unit)
+    note_read(desk, stream, purpose="supervision" if role in _OVERSEERS else "handling")
 
 
 def _yes(value: str | None) -> bool | None:

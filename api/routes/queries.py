@@ -89,7 +89,7 @@ def routes(hall: Hall, access: Access) -> APIRouter:
         """Durations, variants, hand-overs."""
         with snapshot(hall) as (connection, as_of):
             found = imported.throughput(connection, source, top=top)
-        return {"n": found.cases, **found.as_json(), "as_of": as_of}
+        return {"n": found.n, **found.as_json(), "as_of": as_of}
 
     @router.get("/sources/{source}/deadlines", tags=["figures"])
     def deadlines(
@@ -103,7 +103,7 @@ def routes(hall: Hall, access: Access) -> APIRouter:
         at_us = None if at is None else claimed_us(at)
         with snapshot(hall) as (connection, as_of):
             found = imported.deadlines(connection, source, start_attr, deadline_attr, end_attr, at_us=at_us)
-        return {"n": found.closed + found.open, **found.as_json(), "as_of": as_of}
+        return {"n": found.n, **found.as_json(), "as_of": as_of}
 
     @router.get("/sources/{source}/as-of", tags=["figures"])
     def as_of_time(source: Source, event_time: ClaimedTime) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def routes(hall: Hall, access: Access) -> APIRouter:
         at_us = claimed_us(event_time)
         with snapshot(hall) as (connection, as_of):
             found = imported.as_of(connection, source, at_us)
-        return {"n": found.started, **found.as_json(), "as_of": as_of}
+        return {"n": found.n, **found.as_json(), "as_of": as_of}
 
     @router.post("/sources/{source}/backtest", tags=["figures"])
     def backtest(source: Source, rules: Rules) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def routes(hall: Hall, access: Access) -> APIRouter:
             pack = read_card_rules(json.dumps(rules.pack).encode())  # orjson would not write numbers of any size
         with snapshot(hall) as (connection, as_of):
             found = imported.backtest(connection, source, pack)
-        return {"n": found.green + found.yellow + found.red, **found.as_json(), "as_of": as_of}
+        return {"n": found.n, **found.as_json(), "as_of": as_of}
 
     # --------------------------------------------------------------------------------------------------- cases
 

@@ -9,17 +9,19 @@ from __future__ import annotations
 import time
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, BackgroundTasks, Depends, Path
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.access import Access
-from api.log_questions import inclusion_proof
+from api.log_questions import inclusion_proof, key_statements, placed_entry
 from api.problems import RESPONSES
 from api.routes.params import PATTERN
 from ledger.door.door import Wish
-from ledger.door.hall import Hall
+from ledger.door.erasures import apply_when_placed
+from ledger.door.hall import PROMISE_S, Hall
 from ledger.errors import NotFound, Refused
+from ledger.facts.erasure import MADE as ERASED
 from ledger.keys import SIGNATURE_BYTES, check_public_key, thumbprint
 from ledger.statement import StatementId, join_signature, open_statement
 from ledger.tree.proof import SUFFIX
@@ -77,6 +79,11 @@ class Signed(BaseModel):
     """A statement signed elsewhere."""
 
     entry: str = Field(pattern=r"^([0-9a-f]{2})+$", max_length=2 * 65_535, description="The whole entry, hex")
+    disclosures: list[str] = Field(
+        default=[],
+        max_length=1000,
+        description="Sealed values that no draft brought here: texts in the form of RFC 9901",
+    )
 
 
 class Taken(BaseModel):
@@ -138,11 +145,17 @@ def routes(hall: Hall, access: Access) -> APIRouter:
         return Response(placed.entry, media_type="application/cose")
 
     @router.post("/api/statements", status_code=201)
-    def commit(signed: Signed) -> Taken:
-        """Take in a statement signed elsewhere; answers with the promise, and the place once it is there."""
+    def commit(signed: Signed, later: BackgroundTasks) -> Taken:
+        """Take in a statement signed elsewhere; answers with the promise, and the place once it is there.
+
+        What an erasure names is destroyed as soon as it stands in the published tree.
+        """
         until = time.monotonic() + WAIT_S
-        outcome = hall.door.commit(bytes.fromhex(signed.entry))
+        entry = bytes.fromhex(signed.entry)
+        outcome = hall.door.commit(entry, signed.disclosures)
         index = hall.wait_placed([outcome], timeout_s=WAIT_S).get(outcome.id)
+        if open_statement(entry).type == ERASED and not apply_when_placed(hall, outcome, timeout_s=0):
+            later.add_task(apply_when_placed, hall, outcome, timeout_s=PROMISE_S)
         return Taken(
             id=outcome.id.hex(),
             stream=outcome.stream,
@@ -171,6 +184,21 @@ def routes(hall: Hall, access: Access) -> APIRouter:
                 "inclusion": [hash_.hex() for hash_ in proof.path],
             }
         )
+
+    @router.get(
+        "/api/statements/{statement}/entry",
+        dependencies=[Depends(access.reader)],
+        response_class=Response,
+        responses={200: {"content": {"application/cose": {}}}},
+    )
+    def entry(statement: StatementHex) -> Response:
+        """The statement as it was signed, checked against its leaf and the tree: for a browser that checks, too."""
+        return Response(placed_entry(hall, bytes.fromhex(statement)).entry, media_type="application/cose")
+
+    @router.get("/api/statements/{statement}/keys", dependencies=[Depends(access.reader)])
+    def keys(statement: StatementHex) -> dict[str, list[str]]:
+        """The statements that gave the signer's key, entry 0 first: with their entries and proofs it is proved, too."""
+        return {"keys": key_statements(hall, placed_entry(hall, bytes.fromhex(statement)))}
 
     @router.get(
         "/api/statements/{statement}/proof",

@@ -1,0 +1,68 @@
+"""Complaints: their list, and one complaint beside its footage.
+
+The page itself serves no footage: its player asks ``api.routes.footage`` for the film of the reader's own grant.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import HTMLResponse, Response
+
+from api.access import Access
+from api.complaint_view import STAGES, complaint_view
+from api.pages import Pages, typed_position
+from api.questions import asked_position, snapshot
+from api.routes.params import Text
+from ledger.door.hall import Hall
+from ledger.errors import NotFound
+from projections import complaints
+
+PAGE: Final = 50
+_POLICY: Final = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; media-src 'self';"
+    " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+Number = Annotated[int | None, Query(ge=0, le=2**53)]
+Page = Annotated[int, Query(ge=1, le=1_000_000)]
+
+
+def routes(hall: Hall, access: Access, pages: Pages) -> APIRouter:
+    """Under ``/complaints``."""
+    router = APIRouter(default_response_class=HTMLResponse, include_in_schema=False)
+    readers = [Depends(access.reader)]
+
+    @router.get("/complaints", dependencies=readers)
+    def complaint_list(request: Request, stage: Text = None, as_of: Text = None, page: Page = 1) -> Response:
+        """All complaints, the newest first."""
+        asked = asked_position(hall, typed_position(as_of))
+        with snapshot(hall) as (connection, standing):
+            position, told = asked.within(standing)
+            found = complaints.complaint_list(
+                connection, position=position, stage=stage or None, limit=PAGE, offset=(page - 1) * PAGE
+            )
+        return pages.page(
+            request,
+            "complaints.html",
+            as_of=told,
+            asked={"stage": stage, "as_of": as_of},
+            stages=STAGES,
+            n=found["n"],
+            complaints=found["complaints"],
+            page=page,
+            last_page=max(1, -(-found["n"] // PAGE)),
+        )
+
+    @router.get("/complaints/{name}", dependencies=readers)
+    def complaint_page(request: Request, name: str, clip: Text = None, event: Number = None) -> Response:
+        """One complaint: the disputed case's events beside the clip, holds, grants, findings, the eleven steps."""
+        if "\0" in name:
+            raise NotFound("there is no such complaint", code="no-case")
+        view = complaint_view(hall, name, actor=access.actor(request), clip=clip, event=event)
+        status = 200 if view["wrong"] is None else 500
+        answer = pages.page(request, "complaint.html", status=status, **view)
+        answer.headers["Content-Security-Policy"] = _POLICY
+        return answer
+
+    return router
