@@ -82,9 +82,9 @@ class Served:
         assert self.hall.wait_placed([outcome])
         return outcome
 
-    def hire(self, actor: str, *roles: str, **more: Any) -> None:
-        """Appoint somebody, with a key that only they hold."""
-        key = self.keys[actor] = SigningKey.generate()
+    def hire(self, actor: str, *roles: str, key: SigningKey | None = None, **more: Any) -> None:
+        """Appoint somebody, with a key that only they hold unless ``key`` is given."""
+        key = self.keys[actor] = key or SigningKey.generate()
         content = {"roles": list(roles), **more}
         pair = ("officer/1", "officer/2")
         masked = pseudonym(self.hall.keyring.secret("names"), "person", actor)

@@ -42,6 +42,8 @@ SCOPE = {
     ("GET", "/log/heads/{size}/tile/{level}/{number}"): "auditor",
     ("POST", "/api/drafts"): "operator",
     ("GET", "/api/log/opening"): "operator",
+    ("GET", "/log/projections"): "auditor",
+    ("GET", "/log/projections/rows"): "auditor",
 }  # else reader
 PARTS = {
     "{name:path}": "000",

@@ -80,6 +80,13 @@ by_sigstore_python, by_sigstore_js = _judges.by_sigstore_python, _judges.by_sigs
 by_go_tree = lent("tree/test_go.py").judge
 serve = _monitor.serve
 
+
+@pytest.fixture
+def serving() -> Any:
+    """The real application over an open ledger, on a port of its own, while this lasts: its address."""
+    return _monitor.serving
+
+
 ITEM = {
     "name": "permit",
     "unit": "env",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from api.doctor import examine
+from api.tokens import Tokens
 from ledger.door.hall import Hall
 from ledger.errors import Evidence
 from ledger.store.database import Connection
@@ -100,3 +103,68 @@ def test_the_doctor_names_the_row_and_what_to_do(hall: Hall, owner: Connection) 
     )
     assert "mingjian rebuild" in finding["mend"]
     json.dumps(finding)
+
+
+# ── From outside: over HTTP, with nothing of the server's ──────────────────────────────────────────────────
+
+SEEN_OUTSIDE = [
+    ("UPDATE projections.approvals SET stage = 'closed' WHERE stream = 'approval/a-1'", "approval/a-1"),
+    ("UPDATE projections.approvals SET received_us = received_us - 1 WHERE stream = 'approval/a-1'", "approval/a-1"),
+    ("UPDATE projections.approvals SET state = state || '{\"gaps\": [\"x\"]}'", "approval/a-1"),
+    ("UPDATE projections.approval_open SET units = '{other}' WHERE stream = 'approval/a-2'", "approval/a-2"),
+    ("UPDATE projections.approval_open SET from_index = from_index - 1 WHERE stream = 'approval/a-2'", "approval/a-2"),
+    ("DELETE FROM projections.approval_open WHERE stream = 'approval/a-2'", "approval/a-2"),
+    ("DELETE FROM projections.approvals WHERE stream = 'approval/a-2'", "approval/a-2: shown is no row"),
+    ("INSERT INTO projections.approvals SELECT 'approval/b-1', item, item_version, unit, win, stage, suspended,"
+     " applied_us, received_us, changed_us, first_index, last_index, acts, state FROM projections.approvals"
+     " WHERE stream = 'approval/a-1'", "right is no row"),
+    ("UPDATE projections.tickets SET taken_us = taken_us - 60000000", "ticket/t-1"),
+    ("UPDATE projections.ticket_open SET win = 'w9'", "ticket/t-1"),
+]  # fmt: skip
+
+
+@pytest.fixture
+def monitor(hall: Hall, say: Any, serving: Any, tmp_path: Path) -> Any:
+    """One look of a monitor at the real server, which says what its tables hold as they are now."""
+    policy, token = tmp_path / "policy", tmp_path / "token"
+    policy.write_bytes(hall.policy().to_bytes())
+    token.write_text(Tokens(hall.data).make("auditor"))
+    words = ("--policy", policy, "--token-file", token, "--state", tmp_path / "monitor", "--once", "--jobs", "1")
+
+    def look() -> tuple[int, dict[str, Any]]:
+        with serving(hall) as base:
+            code, found = say("monitor", base, *words, "--max-age", "1e8")
+        return code, found
+
+    return look
+
+
+def test_a_monitor_recomputes_what_the_pages_show(hall: Hall, monitor: Any) -> None:
+    for _ in range(2):
+        code, found = monitor()
+        assert (code, found["ok"], found["shown"]) == (0, True, hall.reader.head().size), found
+
+
+@pytest.mark.attack("row-changed", ("monitor", "mingjian-verify monitor"))
+def test_a_monitor_sees_a_changed_row_and_keeps_what_was_shown(
+    hall: Hall, monitor: Any, owner: Connection, say: Any, tmp_path: Path
+) -> None:
+    """A row of a list or queue is changed, added or taken away: who follows the log from outside recomputes it."""
+    for attack, named in SEEN_OUTSIDE:
+        owner.execute(attack.encode())
+        code, found = monitor()
+        assert (code, found["code"]) == (1, "shown"), found
+        assert named in found["reason"]
+        code, shows = say("evidence", found["findings"][0]["evidence"], "--policy", tmp_path / "policy")
+        assert (code, shows["kind"], shows["stands"]) == (0, "shown", "as-observed")
+        Projector(hall.database).rebuild()
+    assert monitor()[0] == 0
+
+
+@pytest.mark.attack("row-changed", ("monitor", "mingjian-verify monitor"))
+def test_a_server_that_says_no_more_what_its_pages_show_is_noticed(monitor: Any, owner: Connection) -> None:
+    """The digest is not served any more, so that nobody may compare: the monitor has had it before, and alarms."""
+    assert monitor()[0] == 0
+    owner.execute("UPDATE projections.cursor SET position = 1")
+    code, found = monitor()
+    assert (code, [alarm["code"] for alarm in found["alarms"]]) == (4, ["shown-gone"])

@@ -13,7 +13,7 @@ from api.sessions import Sessions
 
 pytestmark = pytest.mark.browser
 
-PAGES = ["/", "/queues", "/log", "/docs", "/cases/approval/2024-2"]
+PAGES = ["/", "/board", "/queues", "/log", "/docs", "/cases/approval/2024-2"]
 
 
 def acts(page: Page) -> int:

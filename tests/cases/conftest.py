@@ -197,12 +197,12 @@ class Place:
 
 
 @contextmanager
-def staffed_place(data: Path) -> Iterator[Place]:
+def staffed_place(data: Path, *, monday: str = "2024-03-04") -> Iterator[Place]:
     """A new ledger on the tests' clock, with people and two items, placing what is said until it ends."""
-    start = instant_us("2024-03-04T08:00:00+08:00")
+    start = instant_us(f"{monday}T08:00:00+08:00")
     create_ledger(data, clock=lambda: start)
     with open_ledger(data) as hall:
-        place = Place(hall)
+        place = Place(hall, now_us=start + 3_600_000_000)
         stop = threading.Event()
         sequencer = hall.sequencer(clock=lambda: place.now_us)
         thread = threading.Thread(target=sequencer.run, args=(stop,), daemon=True)

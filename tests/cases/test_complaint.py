@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ledger.cases import complaint
+from ledger.cases import complaint, tracking
 from ledger.errors import Conflict, MingjianError, NotAllowed
 from ledger.statement import StatementId, instant_us
 
@@ -242,8 +242,8 @@ def test_neither_the_tracking_code_nor_a_word_stands_in_clear(place: Place, tabl
     entries = b"".join(entry for _, _, entry in place.hall.reader.stream(f"complaint/{one}"))
     for secret in ("secret-code", "态度恶劣", "林某", "当时系统故障", "部分属实"):
         assert secret.encode() not in entries
-    assert complaint.tracking_digest("secret-code").encode() in entries
-    assert complaint.new_tracking_code() != complaint.new_tracking_code()
+    assert tracking.tracking_digest("secret-code").encode() in entries
+    assert tracking.new_tracking_code() != tracking.new_tracking_code()
 
 
 def test_the_same_request_is_the_same_complaint(place: Place, name: Callable[[], str]) -> None:

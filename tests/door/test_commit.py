@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from ledger.disclosure import seal_value
 from ledger.door.door import Wish
 from ledger.door.hall import Hall
-from ledger.errors import Conflict, Malformed, MingjianError, NotAllowed
+from ledger.errors import Conflict, Malformed, MingjianError, NotAllowed, Refused
 from ledger.keys import SigningKey
 from ledger.statement import Statement, instant_text, join_signature, open_statement, sign_statement
 from ledger.store.recorder import request_key
@@ -90,6 +91,31 @@ def test_a_retry_signed_anew_is_answered_with_the_first_result(hall: Hall, key: 
     act = open_statement(hall.reader.stream(wanted.stream)[0][2])
     later = sign_statement(replace(act, seq=2, prev=act.id), key)
     assert hall.door.commit(later) == replace(first, repeated=True)
+
+
+def test_a_statement_whose_sealed_values_were_never_brought_is_refused(hall: Hall, key: SigningKey) -> None:
+    """In the log it would look as if somebody had made away with them."""
+    theirs = seal_value(b"\1" * 16, "rest", {"name": "王五"})
+    wanted = wish()
+    entry = resigned(hall, key, wanted, sd=(theirs.digest,))
+    with pytest.raises(Refused) as caught:
+        hall.door.commit(entry)
+    assert (caught.value.code, caught.value.details["digests"]) == ("value-missing", [theirs.digest])
+    assert hall.reader.stream(wanted.stream) == []
+
+
+def test_values_sealed_elsewhere_come_with_their_statement(hall: Hall, key: SigningKey) -> None:
+    theirs = seal_value(b"\2" * 16, "rest", {"name": "王五"})
+    other = seal_value(b"\3" * 16, "rest", {"name": "赵六"})
+    entry = resigned(hall, key, wish(), sd=(theirs.digest,))
+    with pytest.raises(Malformed, match="of no value in this statement"):
+        hall.door.commit(entry, [theirs.text, other.text])
+    assert hall.vault.held([theirs.digest, other.digest]) == set()
+    outcome = hall.door.commit(entry, [theirs.text])
+    assert hall.vault.open([theirs.digest])[theirs.digest].value == {"name": "王五"}
+    assert hall.wait_placed([outcome])
+    assert hall.door.commit(entry).repeated
+    assert list(hall.sweep().whole()) == []
 
 
 @pytest.mark.parametrize("change", ["size", "root"])

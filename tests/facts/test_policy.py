@@ -14,7 +14,7 @@ from ledger.facts.types import TYPES
 CLERK = """ticket.taken ticket.called ticket.served ticket.skipped ticket.expired approval.applied
 approval.gaps_told approval.supplied approval.accepted approval.accepted_with_gaps approval.gap_filled
 approval.refused approval.branch_opened approval.withdrawn approval.delivered approval.closed approval.decided
-key.rotated
+approval.fee_charged key.rotated
 bundle.* referral.* assistance.requested mediation.filed proxy.consented proxy.withdrawn
 appointment.* reservation.asked reservation.withdrawn
 complaint.received complaint.review_asked complaint.replied complaint.clip_requested complaint.clip_viewed"""
@@ -24,6 +24,11 @@ RESERVE = " reservation.confirmed reservation.declined reservation.begun"
 REVIEWER = """approval.step_started approval.step_finished approval.branch_finished approval.suspended
 approval.resumed key.rotated grid.handled"""
 REVIEWER += RESERVE + COMPLAINED_OF
+# All that the people of an approval may, but to confirm late entries.
+APPROVING = """approval.applied approval.gaps_told approval.supplied approval.accepted approval.accepted_with_gaps
+approval.gap_filled approval.refused approval.branch_opened approval.branch_finished approval.step_started
+approval.step_finished approval.suspended approval.resumed approval.extended approval.decided approval.withdrawn
+approval.delivered approval.closed approval.reopened approval.fee_charged key.rotated"""
 # Everything a role may append; all the rest it may not.
 MAY = {
     "key_officer": """key.change_proposed staff.change_proposed policy.change_proposed key.added key.revoked
@@ -38,9 +43,18 @@ MAY = {
         window.opened window.changed window.closed item.published item.revised item.retired
         waiver.change_proposed waiver.granted roster.set calendar.schedule_published key.rotated
         site.change_proposed site.registered site.changed site.closed
-        handdown.change_proposed handdown.made handdown.taken_back""",
+        handdown.change_proposed handdown.made handdown.taken_back
+        rulepack.change_proposed rulepack.adopted rulepack.withdrawn""",
     "source_adapter": """imported.case imported.event import.started import.finished key.rotated
         emergency.alarm_raised grid.reported trading.planned complaint.received""",
+    "approval_adapter": APPROVING,
+    "queue_adapter": "ticket.* key.rotated",
+    "rating_adapter": "rating.given key.rotated",
+    "grid_adapter": "grid.* key.rotated",
+    "hotline_adapter": "complaint.received key.rotated",
+    "fire_adapter": "emergency.alarm_raised key.rotated",
+    "site_adapter": "emergency.alarm_raised inspection.* key.rotated",
+    "trading_adapter": "trading.* key.rotated",
     "window_clerk": CLERK,
     "reviewer": REVIEWER,
     "approver": REVIEWER.replace("grid.handled", "")
@@ -50,7 +64,7 @@ MAY = {
     "system_clock": """log.batch log.voided log.time_token heads.stated approval.deemed_accepted
         approval.gaps_lapsed ticket.expired key.rotated
         appointment.missed reservation.lapsed complaint.evidence_held
-        card.raised card.revocation_proposed""",
+        card.raised card.revocation_proposed approval.clocks_recomputed""",
     "privacy_officer": "erasure.proposed erasure.made hold.placed hold.released disclosure.granted key.rotated",
     "investigator": """hold.placed hold.released key.rotated complaint.received complaint.registered
         complaint.evidence_held complaint.investigated complaint.clip_requested complaint.clip_viewed
@@ -61,7 +75,7 @@ MAY = {
     "citizen": """rating.given complaint.received complaint.review_asked assistance.requested emergency.alarm_raised
         grid.reported appointment.made appointment.moved appointment.cancelled reservation.asked
         reservation.withdrawn proxy.withdrawn key.rotated""",
-    "supervisor": "complaint.received rating.followed_up card.upheld card.revoked key.rotated",
+    "supervisor": "rulepack.change_proposed complaint.received rating.followed_up card.upheld card.revoked key.rotated",
     "mediator": "mediation.* referral.* key.rotated",
     "host": "consultation.* referral.* key.rotated",
     "help_officer": "assistance.* referral.* key.rotated",
@@ -84,6 +98,11 @@ MAY = {
     "registrar": "attestation.made key.rotated",
     "auditor": "attestation.made key.rotated",
 }
+
+READERS = """window_clerk reviewer approver unit_head supervisor investigator complaint_head video_custodian
+    privacy_officer auditor registrar mediator host help_officer duty_officer trading_officer enterprise_officer
+    tier_dispatcher grid_worker"""
+MAY |= {role: f"{MAY[role]} read.made" for role in READERS.split()}
 
 
 def spelt_out(text: str) -> set[str]:

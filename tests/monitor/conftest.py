@@ -32,6 +32,7 @@ from ledger.tree.merkle import leaf_hash, root_of
 from ledger.tree.note import Signer
 from ledger.tree.tiles import bundles_for, decode_bundle, encode_bundle, tiles_for
 from ledger.verify.cli import main
+from projections.runner import Projector
 
 Say = Callable[..., tuple[int, dict[str, Any]]]
 
@@ -95,13 +96,32 @@ def serving(hall: Hall) -> Iterator[str]:
         loop.close()
 
 
+@contextmanager
+def projecting(hall: Hall) -> Iterator[None]:
+    """As in ``mingjian up``: what is placed is shown a moment later."""
+    stop = threading.Event()
+
+    def run() -> None:
+        projector = Projector(hall.database)
+        while not stop.wait(0.05):
+            projector.catch_up(stop=stop)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(timeout=20)
+
+
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Some 400 entries, so that there are full tiles and partial ones."""
     folder = tmp_path_factory.mktemp("served")
     data = folder / "data"
     create_ledger(data)
-    with open_ledger(data) as hall, hall.sequencing(), serving(hall) as base:
+    with open_ledger(data) as hall, hall.sequencing(), projecting(hall), serving(hall) as base:
         generate_xes(folder / "log.xes.gz", cases=40, seed=4)
         import_xes(hall, folder / "log.xes.gz", source="permits")
         token = folder / "token"

@@ -101,13 +101,15 @@ def test_mingjian_up_is_followed_and_copied_by_the_commands_alone(tmp_path: Path
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     base = f"http://127.0.0.1:{port}"
-    words = ["up", "--demo", "--demo-log", tmp_path / "log.xes.gz", "--data", data, "--port", port]
-    server = subprocess.Popen([mingjian, *map(str, words)], stderr=subprocess.DEVNULL)
 
     def run(*words: object) -> tuple[int, dict[str, Any]]:
         done = subprocess.run([*map(str, words), "--json"], capture_output=True, text=True, check=False)
         return done.returncode, json.loads(done.stdout)
 
+    assert run(mingjian, "init", "--data", data)[0] == 0
+    assert run(mingjian, "import", "xes", tmp_path / "log.xes.gz", "--source", "permits", "--data", data)[0] == 0
+    words = ["up", "--data", data, "--port", port]
+    server = subprocess.Popen([mingjian, *map(str, words)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(300):
             assert server.poll() is None

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from ledger.errors import Malformed
 from ledger.facts.calendar import Calendar, china_mainland
-from ledger.facts.card_rules import Pack, firings, read_pack
+from ledger.facts.card_rules import Adopted, Pack, firings, read_pack
 from ledger.facts.case_clocks import TimedAct, case_clocks, parse_item
 from ledger.facts.clocks import SHANGHAI
+from ledger.facts.duties import passed, recomputed
 from ledger.statement import instant_us
-from oversight.clock import passed, recomputed, sample
+from oversight.clock import sample
 
 NINETY = {"clock": "promise", "share": "0.9"}
 
@@ -43,7 +44,7 @@ def pack(*rules: dict[str, Any], **more: Any) -> Pack:
 
 def test_the_shipped_packs_are_read_and_say_that_they_are_samples() -> None:
     for name in ("ninety", "day-before"):
-        found = sample(name)
+        found = read_pack(sample(name))
         assert found.name == f"sample-{name}"
         assert all("sample" in rule.source for rule in found.rules)
 
@@ -138,7 +139,7 @@ def fired(
     calendar = calendar or china_mainland()
     day = date.fromisoformat(now[:10])
     clocks = case_clocks(ITEM, acts, as_of_us=us(now), calendar=calendar)
-    found = firings(of, clocks, calendar=calendar.as_known(day))
+    found = firings(Adopted(of), clocks, calendar=calendar.as_known(day))
     return [(each.rule.id, each.at.astimezone(SHANGHAI).isoformat(timespec="microseconds")[:26]) for each in found]
 
 
@@ -201,7 +202,7 @@ def test_a_share_never_fires_after_past_due(limit: int, share: int, start: int) 
         rule(id="R", colour="red", when={"clock": "promise", "past_due": True}),
     )
     clocks = case_clocks(item, [one], as_of_us=us("2024-06-01T00:00"), calendar=china_mainland())
-    found = firings(both, clocks, calendar=china_mainland().as_known())
+    found = firings(Adopted(both), clocks, calendar=china_mainland().as_known())
     assert [each.rule.id for each in found] == ["Y-90", "R"]
     assert found[0].at > begun or share * limit <= 100
 
@@ -245,7 +246,7 @@ def test_a_pause_after_the_prompt_does_not_make_it_wrong() -> None:
 def test_of_what_was_past_when_it_became_known_only_the_highest_is_raised() -> None:
     of = pack(PROMPT, rule(), rule(id="R-OVER", colour="red", when={"clock": "promise", "past_due": True}))
     clocks = case_clocks(ITEM, [ACCEPTED], as_of_us=us("2024-03-20T00:00"), calendar=china_mainland())
-    found = firings(of, clocks, calendar=china_mainland().as_known())
+    found = firings(Adopted(of), clocks, calendar=china_mainland().as_known())
     run = ("promise", None, None, 1)
     now = us("2024-03-20T00:00")
 

@@ -14,9 +14,10 @@ from ledger.cases import approval
 from ledger.errors import Refused
 from ledger.facts.cards import stream_of
 from ledger.statement import instant_text, instant_us, open_statement
-from oversight.clock import Stated, SystemClock, run_clock, sample
+from oversight.clock import Stated, SystemClock, run_clock
 from projections.cards import card_list
 from tests.cases.conftest import Place, staffed_place
+from tests.oversight.conftest import adopt
 
 NINETY, DAY_BEFORE = "ninety", "day-before"
 
@@ -54,7 +55,8 @@ class March:
         return stream_of(f"approval/{self.case(name)}", rule, "promise", None, None, 1)
 
     def clock(self, pack: str = NINETY) -> SystemClock:
-        return SystemClock(self.place.hall, pack=sample(pack), now=lambda: self.place.now_us)
+        adopt(self.place, pack)
+        return SystemClock(self.place.hall, now=lambda: self.place.now_us)
 
     def mine(self, stated: list[Stated]) -> list[tuple[str, str]]:
         """What was stated of this test's cases, as (what, local time at which it was due), once it is in the tree."""
@@ -97,6 +99,8 @@ def one_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 def march(one_place: Place) -> March:
     monday = date.fromisoformat(next(MONDAYS))
     found = March(one_place, monday - date(2024, 3, 4), f"-{monday:%y%m%d}")
+    found.at("2024-03-04T08:50")
+    adopt(one_place, NINETY)
     found.at("2024-03-04T09:00")
     return found
 

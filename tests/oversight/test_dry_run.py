@@ -14,10 +14,12 @@ from api.cli import app
 from ledger.cases import approval
 from ledger.door.hall import create_ledger, open_ledger
 from ledger.exchange.importer import import_xes
+from ledger.facts.card_rules import read_pack
 from oversight.clock import SAMPLES, SystemClock, sample
 from oversight.dry_run import on_live
 from projections.runner import Projector
 from tests.cases.conftest import staffed_place
+from tests.oversight.conftest import adopt
 
 
 def test_other_rules_let_cards_appear_and_vanish(tmp_path: Path) -> None:
@@ -25,8 +27,9 @@ def test_other_rules_let_cards_appear_and_vanish(tmp_path: Path) -> None:
         clerk = place.desk("staff/chen")
         approval.apply_for(clerk, "a", "permit", applicant="张三")
         place.done(approval.accept(clerk, "a"))
+        adopt(place, "ninety")
         place.at("2024-03-13T12:00")
-        stated = SystemClock(place.hall, pack=sample("ninety"), now=lambda: place.now_us).tick()
+        stated = SystemClock(place.hall, now=lambda: place.now_us).tick()
         assert [each.type for each in stated] == ["card.raised.v1"]
         outcome = place.desk("staff/chen").say("ticket/t", "ticket.taken.v2", _TICKET)
         place.done(outcome)
@@ -35,7 +38,7 @@ def test_other_rules_let_cards_appear_and_vanish(tmp_path: Path) -> None:
         size = place.hall.reader.head().size
 
         def dry(name: str) -> dict[str, Any]:
-            return on_live(SystemClock(place.hall, pack=sample(name), now=lambda: place.now_us))
+            return on_live(SystemClock(place.hall, now=lambda: place.now_us), read_pack(sample(name)))
 
         assert dry("ninety") == {"appear": [], "vanish": [], "left_out": []}
         found = dry("day-before")
@@ -72,7 +75,7 @@ def test_on_the_real_log_the_sample_gives_the_known_377_red_and_225_yellow(data:
     assert Counter(card["colour"] for card in found["appear"]) == {"red": 377, "yellow": 225}
     assert len({card["case"] for card in found["appear"]}) == 602
     assert found["vanish"] == []
-    assert set(found["left_out"]) == {"RR-LAW", "Y-STEP", "Y-DEEMED", "R-NOREASON"}
+    assert set(found["left_out"]) == {"RR-LAW", "Y-STEP", "Y-DEEMED", "R-NOREASON", "R-FEE"}
 
 
 def test_the_rule_file_of_a_back_test_is_read_too(data: Path, tmp_path: Path) -> None:

@@ -218,6 +218,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
         _refused(told)
         _figures(told)
         _people(told, folder)
+        _cards(told, folder)
         _log(told, folder, stack)
         _personal(told, folder)
         _cameras(told)
@@ -225,6 +226,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
         _signer(told, folder, url)
         _upkeep(told)
     _ended(told, folder)
+    _founded(told, folder / "founded")
+    _played(told, folder)
     return told
 
 
@@ -238,6 +241,30 @@ def _opened(told: Told, folder: Path) -> None:
     (folder / "log.csv").write_text("id,at,step\nc1,2024-03-04 09:30,taken in\nc1,2024-03-05 10:00,decided\n")
     columns = ("--case", "id", "--time", "at", "--activity", "step")
     told.mingjian("import csv", folder / "log.csv", "--source", "t", *columns)
+    _brought_in(told, folder)
+
+
+def _brought_in(told: Told, folder: Path) -> None:
+    """Live systems, and what could not be taken of theirs."""
+    examples = ROOT / "docs/spec/adapters"
+    told.mingjian("import json", examples / "approval.example.json", "--source", "oa", "--kind", "approval")
+    columns = ("--column", "办件编号=ref", "--column", "时间=at", "--tz", "Asia/Shanghai")
+    told.mingjian("import csv", examples / "approval.example.csv", "--source", "table", "--kind", "approval", *columns)
+    told.mingjian("import ocds", examples / "ocds.example.json", "--source", "xm")
+    told.mingjian("export ocds", "--out", folder / "releases.json")
+    told.mingjian("import hook", "oa", "--kind", "approval")
+    (folder / "lost.json").write_text('[{"id": "1", "ref": "c", "act": "accepted"}]')
+    told.mingjian("import json", folder / "lost.json", "--source", "oa", "--kind", "approval")
+    first = told.mingjian("deadletter list", "--source", "oa")["letters"][0]["id"]
+    told.mingjian("deadletter show", first)
+    told.mingjian("deadletter retry", "--all", "--source", "oa")
+    told.mingjian("deadletter dismiss", first)
+
+
+def _played(told: Told, folder: Path) -> None:
+    """A district of its own, and one event of it changed."""
+    told.mingjian("demo seed", "--scale", "0.002", "--end", "2025-06-30", "--data", folder / "district", data=False)
+    told.mingjian("demo tamper", "--data", folder / "district", data=False)
 
 
 def _refused(told: Told) -> None:
@@ -257,6 +284,8 @@ def _figures(told: Told) -> None:
     told.mingjian("metrics throughput", "--source", "s")
     told.mingjian("metrics deadlines", "--source", "s")
     told.mingjian("metrics as-of", "--source", "s", "--event-time", "2024-06-01T00:00Z")
+    for metric in told.mingjian("metrics list", data=False)["metrics"]:
+        told.mingjian(f"metrics {metric['name']}", *(("--by", "unit") if metric["by"] else ()))
     told.mingjian("cards backtest", "--source", "s", "--yellow", "0.9", "--red", "1.0", "--calendar-time")
     listed = told.mingjian("case list", "--source", "s", "--limit", "5")
     told.mingjian("case show", listed["cases"][0]["id"])
@@ -265,7 +294,15 @@ def _figures(told: Told) -> None:
     told.mingjian("cards list", "--as-of", "10")
     told.mingjian("cards dry-run", "--rules", ROOT / "oversight/packs/ninety.json")
     told.mingjian("cards dry-run", "--rules", ROOT / "oversight/packs/ninety.json", "--source", "s")
+    odd = told.mingjian("anomalies list", "--source", "s", "--limit", "5")
+    told.mingjian("anomalies list")
+    told.mingjian("anomalies list", "--as-of", "10")
+    judged = (odd[0]["case"], odd[0]["kind"], "--source", "s", "--reason")
+    told.mingjian("anomalies confirm", *judged, "looked at the file")
+    told.mingjian("anomalies dismiss", *judged, "looked again")
     told.mingjian("anomalies list", "--source", "s", "--limit", "5")
+    told.mingjian("anomalies precision")
+    told.mingjian("anomalies refresh")
     assert told.mingjian("case queue")["n"] == 1
     told.mingjian("case queue", "--as-of", "10")
     assert told.mingjian("case due")["n"] > 0
@@ -292,6 +329,48 @@ def _people(told: Told, folder: Path) -> None:
     rotated = told.mingjian("keys rotate", *rotate)
     told.mingjian("keys list")
     told.mingjian("keys revoke", rotated["kid"], "--reason", "lost", "--as", "officer/1")
+
+
+def _cards(told: Told, folder: Path) -> None:
+    """Rules of cards and a calendar, each by two persons; a fee that no item has, and what becomes of its card."""
+    one, other = (("--as", f"staff/{name}", "--signer", folder / f"{name}.pem") for name in ("cat-a", "cat-b"))
+    proposed = told.mingjian("cards propose", ROOT / "oversight/packs/ninety.json", *one)
+    told.mingjian("cards confirm", proposed["id"], *other)
+    told.mingjian("cards rules")
+    proposed = told.mingjian("calendar revise", "--off", "2024-03-18", "--source", "台风", *one)
+    told.mingjian("calendar confirm", proposed["id"], *other)
+    told.mingjian("calendar list")
+    _a_fee_without_a_schedule(told.data, folder)
+    for _ in range(200):
+        if told.mingjian("cards list")["n"] == 2:
+            break
+        time.sleep(0.1)
+    card, other_card = (card["stream"] for card in told.mingjian("cards list")["cards"])
+    head, supervisor = (("--as", f"staff/{name}", "--signer", folder / f"{name}.pem") for name in ("head", "du"))
+    told.mingjian("cards answer", card, "已退", *head)
+    told.mingjian("cards appeal", card, "已退", *head)
+    told.mingjian("cards uphold", card, *supervisor)
+    told.mingjian("cards revoke", other_card, "--reason", "mistaken", *supervisor)
+    told.mingjian("cards list", "--stage", "upheld")
+    proposed = told.mingjian("cards withdraw", "sample-ninety", "--reason", "replaced", *one)
+    told.mingjian("cards confirm", proposed["id"], *other)
+
+
+def _a_fee_without_a_schedule(data: Path, folder: Path) -> None:
+    """A case is charged what its item does not have; a unit's head and a supervisor are there to decide."""
+    with open_ledger(data) as hall, hall.sequencing():
+        first, second = (
+            Desk(door=hall.door, actor=actor, key=key, role="key_officer") for actor, key in hall.officers()
+        )
+        for actor, roles, unit in (("staff/head", ["unit_head"], "env"), ("staff/du", ["supervisor"], None)):
+            key = SigningKey.generate()
+            (folder / f"{actor[6:]}.pem").write_bytes(key.to_pem())
+            changes.confirm(second, people.appoint(first, actor, person=actor, name="某", roles=roles, unit=unit).id)
+            proof = keys.prove_possession(hall.origin, actor, key)
+            changes.confirm(second, keys.add(first, actor, key.public, proof).id)
+        clerk = SigningKey.from_pem((folder / "chen.pem").read_bytes())
+        desk = Desk(door=hall.door, actor="staff/chen", key=clerk, role="window_clerk", unit="env", window="w1")
+        assert hall.wait_placed([approval.charge_fee(desk, "a-1", fen) for fen in (100, 200)], timeout_s=20)
 
 
 def _as_in_the_guide(told: Told, folder: Path) -> None:
@@ -368,6 +447,8 @@ def _cameras(told: Told) -> None:
     span = ("--from", "2026-01-05T09:00:00Z", "--to", "2026-01-05T09:10:00Z")
     camera("segments", "c1", *span, *data)
     held = camera("hold", "c1", *span, "--ground", "complaint", *data)
+    camera("hold", "c1", "--extend", held["hold"], "--ground", "complaint", *data)
+    camera("holds", *data)
     released = camera("release", "c1", held["hold"], *data)
     camera("release", "c1", released["proposal"], "--confirm", *data)
     camera("purge", *data)
@@ -378,10 +459,13 @@ def _outsiders(told: Told, folder: Path, url: str) -> None:
     policy = ("--policy", folder / "policy")
     handed = ("--policy", told.data / "published" / "policy")
     told.verify("log", folder / "log", *policy)
+    told.verify("metrics", folder / "log", *policy)
+    told.verify("metrics", folder / "log", "on-time", *policy, "--by", "unit", "--as-of", "30")
     broken = Path(shutil.copytree(folder / "log", folder / "broken"))
     bundle = next(path for path in (broken / "tile" / "entries").rglob("*") if path.is_file())
     bundle.write_bytes(bundle.read_bytes()[:-1] + b"\0")
     told.verify("log", broken, *policy, code=1)
+    told.verify("metrics", broken, *policy, code=1)
     entry = ("--entry", folder / "4.entry")
     told.verify("proof", folder / "4.tlog", *entry, *handed)
     told.verify("proof", folder / "4.json", *entry, *handed)
@@ -447,6 +531,20 @@ def _ended(told: Told, folder: Path) -> None:
     closed = told.mingjian("log close", "--yes")
     (folder / "last").write_text(closed["note"])
     told.ask("mingjian", "init", "--data", folder / "next", "--successor-of", folder / "last", data=False)
+
+
+def _founded(told: Told, folder: Path) -> None:
+    """A ledger whose officers keep their keys elsewhere."""
+    folder.mkdir()
+    sign: Callable[..., Any] = partial(told.ask, "mingjian-sign")
+    for name in ("lin", "wu"):
+        sign("key", "--out", folder / f"{name}.pem", "--public", folder / f"{name}.pub")
+    officers = [f"--officer=officer/{name}={folder / name}.pub" for name in ("lin", "wu")]
+    init = partial(told.ask, "mingjian", "init", "--data", folder / "data", data=False)
+    init(*officers, "--draft", folder / "draft")
+    sign("opening", folder / "draft", "--key", folder / "lin.pem", "--out", folder / "entry0", "--yes")
+    sign("opening", folder / "entry0", "--key", folder / "wu.pem", "--out", folder / "entry1", "--yes")
+    init("--opening", folder / "entry0", "--confirmation", folder / "entry1")
 
 
 @pytest.fixture(scope="session")

@@ -20,9 +20,18 @@ from api.cli import app
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 SCHEMA = json.loads((ROOT / "docs/spec/commands.schema.json").read_text("utf-8"))
-SHARED = {"as_of", "error", "finding", "placed"}
-# These want a camera that films: tests/camera runs them.
-FILMED = {"camera-clip", "verify-clip"}
+SHARED = {"as_of", "error", "finding", "placed"} | {
+    "share",
+    "exact",
+    "period",
+    "figure",
+    "figure_group",
+    "figure_rules",
+}
+# These want a camera that films: tests/camera, tests/complaints and tests/redaction run them.
+FILMED = {"camera-clip", "camera-redact", "demo-dispute", "verify-clip"} | {
+    f"grant-{verb}" for verb in ("give", "keep", "link", "refuse", "request", "share", "show", "withdraw")
+}
 PARSERS = {
     "camera": "camera_ingest.cli",
     "sign": "ledger.signer.cli",

@@ -34,7 +34,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     process = subprocess.Popen(
         [BIN / "mingjian", "up", "--demo"],
         cwd=home,
-        env=os.environ | {"DEMO_LOG": str(home / "log.xes"), "PORT": str(port)},
+        env=os.environ | {"DEMO_LOG": str(home / "log.xes"), "PORT": str(port), "DEMO_SCALE": "0.002"},
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -64,7 +64,7 @@ def test_make_demo_is_what_the_fixture_runs() -> None:
 
 def test_every_command_of_the_page_does_what_it_says(home: Path) -> None:
     lines = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
-    assert len(lines) == 15
+    assert len(lines) == 20
     case = ""
     for line in lines:
         command = line.partition(" #")[0].strip()

@@ -1,4 +1,4 @@
-"""``mingjian up``: served, watched from outside, ended by a signal, back with its data; cards by named rules only."""
+"""``mingjian up``: served, watched from outside, ended by a signal, back with its data; cards by adopted rules only."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from api.demo_rules import adopt_rules
 from ledger.cases import approval
 from ledger.door.hall import open_ledger
 from ledger.exchange.generate import generate_xes
 from ledger.facts.cards import stream_of
 from ledger.statement import open_statement
-from oversight.clock import SAMPLES
+from oversight.clock import sample
 from tests.cases.conftest import staffed_place
 
 MINGJIAN = Path(sys.executable).with_name("mingjian")
@@ -36,7 +37,7 @@ def free_port() -> int:
 @contextmanager
 def served(data: Path, log: Path, *, ends: int = 0) -> Iterator[str]:
     """The demo, as it stands on its feet."""
-    with running(data, "--demo", "--demo-log", str(log), ends=ends) as base:
+    with running(data, "--demo", "--demo-log", str(log), "--scale", "0.002", ends=ends) as base:
         yield base
 
 
@@ -111,7 +112,7 @@ def test_killed_it_leaves_nobody_behind_and_its_witnesses_come_back_under_their_
     assert (data / "demo-witnesses" / "ports.json").read_bytes() == ports
 
 
-def test_the_law_s_days_run_out_on_any_ledger_and_cards_come_by_named_rules_only(tmp_path: Path) -> None:
+def test_the_law_s_days_run_out_on_any_ledger_and_cards_come_by_adopted_rules_only(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with staffed_place(data) as place:
         place.done(approval.apply_for(place.desk("staff/chen"), "a", "permit", applicant="张三"))
@@ -121,18 +122,20 @@ def test_the_law_s_days_run_out_on_any_ledger_and_cards_come_by_named_rules_only
     accepted = ["approval.applied.v1", "approval.deemed_accepted.v1"]
     with running(data):
         found = ticked(data, "approval/a", at_least=2)
-    assert (found, stated(data, late)) == (accepted, [])
-    with running(data, "--rules", str(SAMPLES / "ninety.json")):
+        assert (found, stated(data, late)) == (accepted, [])
+        with open_ledger(data) as hall:
+            adopt_rules(hall, sample())
         assert ticked(data, late, at_least=1) == ["card.raised.v1"]
     assert stated(data, "approval/a") == accepted
 
 
-def test_it_does_not_start_with_rules_that_are_wrong(tmp_path: Path) -> None:
-    (tmp_path / "rules.json").write_text('{"pack": "x", "rules": []}', "utf-8")
-    words = [MINGJIAN, "up", "--data", tmp_path / "data", "--rules", tmp_path / "rules.json"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
-    assert (done.returncode, "the pack has no rules" in done.stderr) == (1, True), done.stderr
-    assert not (tmp_path / "data").exists()
+def test_rules_do_not_hold_because_the_server_was_started_with_them(tmp_path: Path) -> None:
+    for rules, more, why in (("[]", ["--demo"], "not one pack"), (sample().decode(), [], "two persons adopted them")):
+        (tmp_path / "rules.json").write_text(rules, "utf-8")
+        words = [MINGJIAN, "up", "--data", tmp_path / "data", "--rules", tmp_path / "rules.json", *more]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+        assert (done.returncode, why in done.stderr) == (1, True), done.stderr
+        assert not (tmp_path / "data").exists()
 
 
 def stated(data: Path, stream: str, *, below: int | None = None) -> list[str]:

@@ -14,13 +14,16 @@ import pytest
 from ledger.door.desk import Desk
 from ledger.door.door import Wish
 from ledger.door.hall import Hall, create_ledger, open_ledger
+from ledger.door.keyring import Keyring
 from ledger.errors import Evidence, Refused
 from ledger.exchange.export_log import export_log
 from ledger.facts.registry import CLOCK_ACTOR
+from ledger.keys import SigningKey
 from ledger.statement import instant_text, open_statement
+from ledger.store.published import log_policy
 from ledger.store.sequencer import now_us
-from ledger.tree.checkpoint import Checkpoint
-from ledger.tree.note import split_note
+from ledger.tree.checkpoint import Checkpoint, sign_checkpoint
+from ledger.tree.note import Signer, split_note
 
 Command = Callable[..., tuple[int, Any]]
 
@@ -184,6 +187,48 @@ def test_a_copy_that_is_too_short_or_of_another_history_is_refused(
     assert (code, said["error"]["code"]) == (1, "no-file")
 
 
+def test_a_successor_of_a_head_that_never_was_signed_is_refused(lost: Lost, command: Command, tmp_path: Path) -> None:
+    """The operator leaves out the end of the old log and lets the new one go on from an earlier place."""
+    code, said = command("log", "close", "--yes", "--data", lost.data)
+    head = Checkpoint.parse(split_note(said["note"].encode()).text)
+    shorter = Checkpoint(head.origin, head.size - 1, bytes(32))
+    stranger = sign_checkpoint(shorter, Signer(head.origin, SigningKey.generate()))
+    create_ledger(tmp_path / "successor", successor_of=stranger)
+    with open_ledger(tmp_path / "successor") as hall:
+        export_log(hall, tmp_path / "next")
+        new = hall.policy().to_bytes()
+    both = b"\n".join([log_policy(head.origin, key_of(lost.data)).to_bytes().splitlines()[0], new])
+    (tmp_path / "policy").write_bytes(both)
+    code, told = command("log", tmp_path / "next", "--policy", tmp_path / "policy", program="mingjian-verify")
+    assert (code, told["first_bad"], told["code"]) == (1, 0, "successor")
+
+
+def key_of(data: Path) -> bytes:
+    return Keyring(data).own("log").public
+
+
+def test_the_way_out_is_open_over_http_from_any_mirror(
+    lost: Lost, command: Command, tmp_path: Path, files: Any, until: Any
+) -> None:
+    """Another organisation has followed with ``mingjian-verify mirror`` and serves its copy as plain files."""
+    policy = tmp_path / "policy"
+    origin = (lost.export / "checkpoint").read_text().split("\n")[0]
+    policy.write_bytes(log_policy(origin, key_of(lost.data)).to_bytes())
+    with files(lost.export) as there:
+        words = ("mirror", there, tmp_path / "mirror", "--policy", policy)
+        assert command(*words, program="mingjian-verify")[0] == 0
+    with files(tmp_path / "mirror") as url:
+        code, said = command("log", "repair", "--from", url, "--data", lost.data)
+        assert (code, said.get("added")) == (0, lost.size - lost.lost_from), said
+    with open_ledger(lost.data) as hall:
+        assert list(hall.sweep().whole()) == []
+        with hall.sequencing():
+            until(lambda: is_cosigned(hall))
+    # A mirror that is not there is said to be so.
+    code, said = command("log", "repair", "--from", url, "--data", lost.data)
+    assert (code, said["error"]["code"]) == (3, "unreachable")
+
+
 def test_only_the_database_was_put_back(lost: Lost, command: Command, tmp_path: Path) -> None:
     """The guard beside it remembers; with no witness in reach the copy must still end where the guard does."""
     lost.witness.end()
@@ -207,6 +252,16 @@ def test_where_nobody_has_the_entries_the_log_is_closed_and_a_successor_names_it
     last = tmp_path / "last"
     last.write_text(said["note"])
     create_ledger(tmp_path / "successor", successor_of=last.read_bytes())
+    was = {"origin": said["note"].split("\n")[0], "size": said["size"], "root": said["root"]}
+    with open_ledger(tmp_path / "successor") as hall:
+        export_log(hall, tmp_path / "next")
+        new, old = hall.policy().to_bytes(), log_policy(was["origin"], key_of(lost.data)).to_bytes()
+    # Whoever has the old log's key in the policy has its signature checked, too.
+    both = b"\n".join([old.splitlines()[0], new])
+    for text, signed in ((new, None), (both, True)):
+        (tmp_path / "policy").write_bytes(text)
+        code, told = command("log", tmp_path / "next", "--policy", tmp_path / "policy", program="mingjian-verify")
+        assert (code, told["successor_of"]) == (0, was | {"signed": signed}), told
     with open_ledger(tmp_path / "successor") as hall:
         (entry,) = hall.reader.entries(0, 1)
         assert open_statement(entry.entry).data["successor_of"] == said["note"]
