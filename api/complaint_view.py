@@ -29,6 +29,10 @@ from projections import complaints, footage
 
 WIDTH: Final = 1000
 MAX_STREAMS: Final = 8
+READERS: Final = frozenset(
+    {"investigator", "complaint_head", "video_custodian", "supervisor", "auditor", "privacy_officer"}
+)
+"""Roles whose holders read complaints."""
 NO_FOOTAGE: Final = {
     "no_window": N_("what is disputed names no window: no camera can have seen it"),
     "no_camera": N_("no camera covered that window then"),
@@ -135,6 +139,7 @@ def complaint_view(hall: Hall, name: str, *, actor: str | None, clip: str | None
     if case.first_wrong() is not None or not acts:
         return _wrong(case, told)
     state = _folded(acts, case)
+    _check_reader(case, state, actor)
     received = acts[0][0]
     disputed, missing = _disputed(hall, case, received)
     subjects = list(dict.fromkeys(one["stream"] for one in disputed))[:MAX_STREAMS]
@@ -202,6 +207,17 @@ def complaint_view(hall: Hall, name: str, *, actor: str | None, clip: str | None
         "causes": CAUSES,
         "hold_states": HOLD_STATES,
     }
+
+
+def _check_reader(case: CaseRecord, state: Complaint, actor: str | None) -> None:
+    """A complaint's file is for those who work on it: never for the complained-of, nor for a clerk's colleagues."""
+    if actor is None:
+        return
+    person = case.registry.person_of(actor)
+    if person in {case.registry.person_of(one) for one in state.complained_of}:
+        raise NotAllowed("it is a complaint against you", code="complained-of", mend="your part comes by your own page")
+    if not case.registry.appointment_of(actor).roles & READERS:
+        raise NotAllowed("the file of a complaint is for those who work on it", code="complaint-file")
 
 
 def _wrong(case: CaseRecord, told: Mapping[str, Any]) -> dict[str, Any]:

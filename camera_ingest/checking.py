@@ -1,4 +1,4 @@
-"""Disk against journal against ledger: every segment that is missing or changed is named."""
+"""Disk and store against journal against ledger: every segment that is missing or changed is named, and where."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from camera_ingest.archive import Archive, blob_name, hash_chunks
 from camera_ingest.folders import Recorder, recorder_named
 from camera_ingest.journal import lines_after
 from camera_ingest.sealing import recorders_of
 from camera_ingest.segments import hash_file, is_as_sealed
+from camera_ingest.spans import Segment
 from ledger.door.hall import Hall
 from ledger.errors import Evidence
 from ledger.facts.footage import PURGED, SEALED
@@ -22,7 +24,7 @@ from ledger.verify.clip import Line, line_leaf
 
 @dataclass(slots=True)
 class Checked:
-    """What was found. Each of ``missing`` and ``changed`` names camera, run, seq and file."""
+    """What was found. Each of ``missing`` and ``changed`` names camera, run, seq, file and where: disk or store."""
 
     segments: int = 0
     missing: list[dict[str, Any]] = field(default_factory=list)
@@ -68,6 +70,7 @@ def _check(hall: Hall, recorder: Recorder, found: Checked) -> None:
     upto = _check_batches(hall, recorder, lines, found)
     found.unsealed += sum(1 for line in lines if line.number > upto)
     purges: dict[str, list[tuple[int, int]]] = {}
+    archive, stored = Archive.of(recorder), _Stored(recorder)
     known = set()
     for line in lines:
         says = line.says
@@ -76,26 +79,52 @@ def _check(hall: Hall, recorder: Recorder, found: Checked) -> None:
         if says["kind"] != "segment":
             continue
         found.segments += 1
-        camera = says["camera"]
-        path = recorder.camera(camera) / says["file"]
+        camera, segment = says["camera"], Segment(line, instant_us(says["start"]), instant_us(says["end"]))
+        path, name = recorder.camera(camera) / says["file"], blob_name(recorder, camera, says)
         known.add(path)
         named = {"camera": camera, "run": says["run"], "seq": says["seq"], "file": str(path), "start": says["start"]}
-        if not path.exists():
+        is_here, is_there = path.exists(), stored.has(archive, camera, name)
+        if not is_here and not is_there:
             if camera not in purges:
                 purges[camera] = _purges(hall, camera)
-            if any(
-                low <= instant_us(says["start"]) and instant_us(says["end"]) <= high for low, high in purges[camera]
-            ):
+            if any(low <= segment.start_us and segment.end_us <= high for low, high in purges[camera]):
                 found.purged += 1
             else:
-                found.missing.append(named)
-        elif not is_as_sealed(hash_file(path, run=says["run"], seq=says["seq"]), path, says):
-            found.changed.append(named)
+                where = "store" if archive.is_carried(camera, segment) else "disk"
+                found.missing.append(named | {"where": where})
+            continue
+        if is_here and not is_as_sealed(hash_file(path, run=says["run"], seq=says["seq"]), path, says):
+            found.changed.append(named | {"where": "disk"})
+        if is_there and hash_chunks(archive.blobs.chunks(name), says) is None:
+            found.changed.append(named | {"where": "store", "file": archive.blobs.url(name)})
+        if not is_there and archive.is_carried(camera, segment):
+            found.missing.append(named | {"where": "store", "file": archive.blobs.url(name)})
     found.strange += [
         f"{path}: no line of the journal speaks of it"
         for path in sorted(recorder.folder.glob("*/*/*.mp4"))
         if path not in known
     ]
+    found.strange += [f"{archive.blobs.url(name)}: no line of the journal speaks of it" for name in stored.strange()]
+
+
+class _Stored:
+    """The names that a recorder's store has, listed once for each camera, and which of them somebody asked for."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._name = recorder.folder.name
+        self._names: dict[str, set[str]] = {}
+        self._asked: set[str] = set()
+
+    def has(self, archive: Archive, camera: str, name: str) -> bool:
+        if archive.settings is None:
+            return False
+        if camera not in self._names:
+            self._names[camera] = set(archive.blobs.names(f"{self._name}/{camera}/"))
+        self._asked.add(name)
+        return name in self._names[camera]
+
+    def strange(self) -> list[str]:
+        return sorted(name for names in self._names.values() for name in names - self._asked)
 
 
 def _check_batches(hall: Hall, recorder: Recorder, lines: Sequence[Line], found: Checked) -> int:

@@ -149,6 +149,13 @@ def _parser() -> argparse.ArgumentParser:
     purge.add_argument("--as", dest="actor", help="the custodian who does it")
     purge.set_defaults(run=_purge)
 
+    store = commands.add_parser("store", parents=[common], help="where sealed footage is carried; shown, or set")
+    store.add_argument("--url", help="s3://BUCKET/PREFIX or file:///PATH; credentials by the AWS variables")
+    store.add_argument("--endpoint", help="the address of a store that is not Amazon's: https://…")
+    store.add_argument("--keep-hours", type=float, help="how long a local copy stays once it is carried (24)")
+    store.add_argument("--lock", choices=("governance", "compliance"), help="lock each object for its retention")
+    store.set_defaults(run=_store)
+
     check = commands.add_parser("check", parents=[common], help="walk the disk against journal and ledger")
     check.set_defaults(run=_check)
     return parser
@@ -230,7 +237,7 @@ def _add(options: argparse.Namespace) -> Mapping[str, Any]:
                 **one.more,
             )
             give_key(hall, one.recorder)
-            write_camera(options.data, Camera(one.id, one.url, one.recorder))
+            write_camera(options.data, Camera(one.id, one.url, one.recorder, one.retention_days))
             outcomes.append(outcome)
         placed = hall.wait_placed(outcomes)
     for one, outcome, stream in zip(cameras, outcomes, streams, strict=True):
@@ -293,7 +300,8 @@ def _record(options: argparse.Namespace) -> Mapping[str, Any]:
 
 
 def _status(options: argparse.Namespace) -> Mapping[str, Any]:
-    from camera_ingest.folders import footage, read_cameras
+    from camera_ingest.archive import store_state
+    from camera_ingest.folders import footage, read_cameras, recorder_named
 
     rows = []
     for camera in read_cameras(options.data).values():
@@ -310,6 +318,7 @@ def _status(options: argparse.Namespace) -> Mapping[str, Any]:
                 "last_segment_end": seen.get("end"),
                 "sealed_at": sealed.get("at"),
                 "stopped_why": stopped.get("why"),
+                "store": store_state(recorder_named(options.data, camera.recorder), camera.id),
             }
         )
     return {"cameras": rows}
@@ -501,6 +510,21 @@ def _check(options: argparse.Namespace) -> Mapping[str, Any]:
 
     with _ledger(options.data) as hall:
         return check(hall, options.data).as_json()
+
+
+def _store(options: argparse.Namespace) -> Mapping[str, Any]:
+    from dataclasses import asdict
+
+    from camera_ingest.blobs import Blobs, check_settings, read_settings, write_settings
+
+    if options.url is None:
+        found = read_settings(options.data)
+        return {"store": None if found is None else asdict(found)}
+    names = ("url", "endpoint", "keep_hours", "lock")
+    settings = check_settings({name: getattr(options, name) for name in names})
+    Blobs(settings).check()
+    write_settings(options.data, settings)
+    return {"store": asdict(settings)}
 
 
 # ----------------------------------------------------------------------------------------------------------- answers

@@ -10,19 +10,20 @@ from __future__ import annotations
 import base64
 import mmap
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
+from camera_ingest.archive import Archive, hash_chunks
 from camera_ingest.folders import Recorder
 from camera_ingest.journal import lines_after
 from camera_ingest.sealing import cut_now, seal_lines
-from camera_ingest.segments import hash_file, is_as_sealed
 from camera_ingest.spans import Segment, Span, span_of
 from ledger.door.desk import Desk
 from ledger.door.door import Outcome
@@ -85,7 +86,7 @@ class _Part:
     """The groups of one segment that go into a clip, and the hashes of all its leaves."""
 
     segment: Segment
-    path: Path
+    read: Callable[[int, int], bytes]  # from the disk, or of a store
     numbers: tuple[int, ...]
     leaves: tuple[bytes, ...]
     spans: tuple[tuple[int, int], ...]  # of all its groups, in the file
@@ -111,8 +112,8 @@ def cut_clip(
     # What is asked for may not be sealed yet: it is, before anything is cut.
     cut_now(recorder, camera, until_us)
     sealed = seal_lines(hall, recorder)
-    span = span_of(recorder, camera, since_us, until_us)
-    parts = [part for segment in span.segments if (part := _part(recorder, camera, segment, since_us, until_us))]
+    span, archive = span_of(recorder, camera, since_us, until_us), Archive.of(recorder)
+    parts = [part for segment in span.segments if (part := _part(archive, camera, segment, since_us, until_us))]
     if not parts:
         raise NotFound(
             "nothing was recorded of that span",
@@ -205,32 +206,26 @@ def _gaps(span: Span) -> tuple[dict[str, Any], ...]:
     )
 
 
-def _part(recorder: Recorder, camera: str, segment: Segment, since_us: int, until_us: int) -> _Part | None:
+def _part(archive: Archive, camera: str, segment: Segment, since_us: int, until_us: int) -> _Part | None:
     numbers = segment.groups_in(since_us, until_us)
     if not numbers:
         return None
-    path = segment_file(recorder, camera, segment)
-    if not path.exists():
+    name = segment.says["file"]
+    try:
+        hashed = hash_chunks(archive.chunks(camera, segment), segment.says)
+    except NotFound as error:
         raise NotFound(
-            f"the segment {path.name} is gone", code="segment-missing", mend="mingjian-camera check says which are"
-        )
-    hashed = hash_file(path, run=segment.says["run"], seq=segment.says["seq"])
-    if not is_as_sealed(hashed, path, segment.says):
+            f"the segment {name} is gone", code="segment-missing", mend="mingjian-camera check says which are"
+        ) from error
+    if hashed is None:
         raise Evidence(
-            f"the segment {path.name} is not what was sealed",
+            f"the segment {name} is not what was sealed",
             code="segment-changed",
             mend="keep the file as evidence; cut what lies before and behind it",
         )
-    return _Part(segment, path, tuple(numbers), tuple(hashed.leaves), tuple(hashed.spans))
-
-
-def segment_file(recorder: Recorder, camera: str, segment: Segment) -> Path:
-    """Where a segment's file lies."""
-    folder = recorder.camera(camera).resolve()
-    path = (folder / str(segment.says["file"])).resolve()
-    if not path.is_relative_to(folder):
-        raise Evidence(f"a line names a file outside of {folder}", code="path")
-    return path
+    return _Part(
+        segment, partial(archive.read, camera, segment), tuple(numbers), tuple(hashed.leaves), tuple(hashed.spans)
+    )
 
 
 def _write_clip(parts: Sequence[_Part], out: Path) -> None:
@@ -238,27 +233,24 @@ def _write_clip(parts: Sequence[_Part], out: Path) -> None:
     with out.open("wb") as file:
         zero: int | None = None
         for part in parts:
-            with part.path.open("rb") as source:
-                mine = source.read(part.spans[0][0])
-                if not init:
-                    init = mine
-                    file.write(init)
-                elif mine != init:
-                    raise Refused(
-                        f"picture size or coding changed at {part.segment.says['start']}",
-                        code="clip-parameters",
-                        mend="cut one clip up to then, and one from then on",
-                    )
-                shift = _shift(parts, part)
-                for number in part.numbers:
-                    start, end = part.spans[number - 1]
-                    source.seek(start)
-                    raw = bytearray(source.read(end - start))
-                    group = read_group(raw, 0)
-                    assert group is not None, "the file was hashed whole"
-                    zero = group.dts + shift if zero is None else zero
-                    raw[group.time_at : group.time_at + 8] = (group.dts + shift - zero).to_bytes(8)
-                    file.write(raw)
+            mine = part.read(0, part.spans[0][0])
+            if not init:
+                init = mine
+                file.write(init)
+            elif mine != init:
+                raise Refused(
+                    f"picture size or coding changed at {part.segment.says['start']}",
+                    code="clip-parameters",
+                    mend="cut one clip up to then, and one from then on",
+                )
+            shift = _shift(parts, part)
+            for number in part.numbers:
+                raw = bytearray(part.read(*part.spans[number - 1]))
+                group = read_group(raw, 0)
+                assert group is not None, "the file was hashed whole"
+                zero = group.dts + shift if zero is None else zero
+                raw[group.time_at : group.time_at + 8] = (group.dts + shift - zero).to_bytes(8)
+                file.write(raw)
 
 
 def _shift(parts: Sequence[_Part], part: _Part) -> int:

@@ -1,12 +1,13 @@
 """Where footage lies on a recorder's disk, and what a recorder must know with the ledger down.
 
-DATA/footage/cameras.json                     id → {"url", "recorder"}; 0600, for an address may hold a password
+DATA/footage/cameras.json                     ``Camera`` by id; 0600, for an address may hold a password
 DATA/footage/RECORDER/lock                    held by the process that records
 DATA/footage/RECORDER/sealing                 held by whoever carries lines to the ledger
 DATA/footage/RECORDER/journal/DATE.jsonl      what it saw, line by line, signed (``journal``)
 DATA/footage/RECORDER/CAMERA/DATE/RUN-SEQ.mp4 sealed segments; RUN-SEQ.part is one being written
 DATA/footage/RECORDER/CAMERA/cut              a wish that the segment being written end at its next keyframe
 DATA/footage/RECORDER/CAMERA/seen.json        the camera's last state, for ``status``
+DATA/footage/RECORDER/CAMERA/masks.json       what nobody is shown of it, and thumbnail-….jpg (``masks``)
 DATA/footage/RECORDER/ballast                 room for the last lines on a full disk
 DATA/keys/actors/recorder+RECORDER.pem        the device's key
 """
@@ -48,6 +49,7 @@ class Camera:
     id: str
     url: str
     recorder: str
+    retention_days: int = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,9 @@ def read_cameras(data: Path) -> dict[str, Camera]:
         raw = orjson.loads((footage(data) / "cameras.json").read_bytes())
     except FileNotFoundError:
         return {}
-    return {id_: Camera(id_, said["url"], said["recorder"]) for id_, said in raw.items()}
+    return {
+        id_: Camera(id_, said["url"], said["recorder"], said.get("retention_days", 30)) for id_, said in raw.items()
+    }
 
 
 def camera_named(data: Path, id_: str) -> Camera:
@@ -93,7 +97,10 @@ def write_camera(data: Path, camera: Camera) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with locked(folder / "cameras.lock"):
         known = {**read_cameras(data), check_id(camera.id): camera}
-        raw = {id_: {"url": one.url, "recorder": one.recorder} for id_, one in known.items()}
+        raw = {
+            id_: {"url": one.url, "recorder": one.recorder, "retention_days": one.retention_days}
+            for id_, one in known.items()
+        }
         content = orjson.dumps(raw, option=orjson.OPT_INDENT_2)
         replace_file(folder / "cameras.json", content, durable=True, private=True)
 

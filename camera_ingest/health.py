@@ -32,6 +32,8 @@ from numpy.typing import NDArray
 
 from camera_ingest.folders import Recorder
 from camera_ingest.journal import Journal
+from camera_ingest.masks import black_out, known_masks, masks_of, thumbnail_path
+from ledger.files import replace_file
 from ledger.verify.clip import Line
 
 log = structlog.get_logger()
@@ -69,15 +71,29 @@ class Reference:
             return None
 
 
-def keyframe(path: Path) -> Grey | None:
-    """The first keyframe of a segment, grey and small."""
+def keyframe(path: Path) -> tuple[Grey, Any] | None:
+    """The first keyframe of a segment, grey and small, and as it was decoded."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         stream.codec_context.skip_frame = "NONKEY"
         for frame in container.decode(stream):
             small = frame.reformat(width=WIDTH, height=HEIGHT, format="gray")
-            return np.asarray(small.to_ndarray(), dtype=np.uint8)
+            return np.asarray(small.to_ndarray(), dtype=np.uint8), frame
     return None
+
+
+def keep_thumbnail(folder: Path, frame: Any) -> None:
+    """Keep a small picture for those who look on, masked; none where nobody knows yet what must not be shown."""
+    masks = known_masks(folder)
+    if masks is None:
+        return
+    small = frame.reformat(width=WIDTH, height=HEIGHT, format="bgr24").to_ndarray()
+    black_out(small, masks_of(masks), of=(frame.width, frame.height))
+    path = thumbnail_path(folder, masks)
+    replace_file(path, cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 70])[1].tobytes(), private=True)
+    for other in folder.glob("thumbnail-*.jpg"):
+        if other != path:
+            other.unlink(missing_ok=True)
 
 
 def sharpness(picture: Grey) -> float:
@@ -206,12 +222,14 @@ class Watch:
         while (found := self._queue.get()) is not None:
             camera, path, line = found
             try:
-                picture = keyframe(path)
+                shown = keyframe(path)
+                if shown is not None:
+                    keep_thumbnail(self._recorder.camera(camera), shown[1])
             except OSError as error:
                 log.warning("a keyframe cannot be decoded", camera=camera, file=path.name, error=str(error)[:120])
                 continue
-            if picture is not None:
-                self._say(camera, line, self._judge(camera).see(picture))
+            if shown is not None:
+                self._say(camera, line, self._judge(camera).see(shown[0]))
 
     def _say(self, camera: str, line: Line, change: tuple[str, str, dict[str, int]] | None) -> None:
         if change is not None:

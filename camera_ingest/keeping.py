@@ -19,7 +19,7 @@ from typing import Final
 
 import structlog
 
-from camera_ingest.clips import segment_file
+from camera_ingest.archive import Archive, segment_file
 from camera_ingest.folders import Recorder
 from camera_ingest.journal import read_lines
 from camera_ingest.sealing import cameras_of, device_desk, seal_lines
@@ -105,8 +105,9 @@ def standing(desk: Desk, camera: str) -> Footage:
 
 
 def on_disk(recorder: Recorder, camera: str, *, until_us: int | None = None) -> list[Segment]:
-    """The segments of a camera whose files are there, oldest first; only those that begin up to ``until_us``."""
-    folders = sorted(path.name for path in recorder.camera(camera).glob("????-??-??") if any(path.glob("*.mp4")))
+    """The segments of a camera that are there, or in the store, oldest first; only those from before ``until_us``."""
+    archive, days = Archive.of(recorder), recorder.camera(camera).glob("????-??-??")
+    folders = sorted(path.name for path in days if any(path.glob("*.mp4")) or archive.noted(path))
     if not folders:
         return []
     # Lines of a day stand in that day's journal or, where a recorder died, in a later one; never in an earlier.
@@ -118,7 +119,7 @@ def on_disk(recorder: Recorder, camera: str, *, until_us: int | None = None) -> 
         says = line.says
         if says["kind"] == "segment":
             segment = Segment(line, instant_us(says["start"]), instant_us(says["end"]))
-            if segment_file(recorder, camera, segment).exists():
+            if archive.is_kept(camera, segment):
                 found.append(segment)
     return sorted(found, key=lambda one: one.start_us)
 
@@ -138,9 +139,16 @@ def purge(hall: Hall, desk: Desk, recorder: Recorder, camera: str, *, now: int |
 def make_room(hall: Hall, desk: Desk, recorder: Recorder, cameras: Sequence[str], *, need_bytes: int) -> list[Purged]:
     """Destroy unheld footage, the oldest first, until so much room is there; Unavailable when only held is left."""
     done: list[Purged] = []
+    archive = Archive.of(recorder)
+    for camera in cameras:
+        # What a store has needs no room here, held or not.
+        if shutil.disk_usage(recorder.folder).free < need_bytes:
+            archive.drop(camera, older_than_s=0)
     for camera in cameras:
         held = standing(desk, camera)
         for segment in on_disk(recorder, camera):
+            if not segment_file(recorder, camera, segment).exists():
+                continue
             if shutil.disk_usage(recorder.folder).free >= need_bytes:
                 return done
             if not held.held(segment.start_us, segment.end_us, now_us=now_us()):
@@ -159,16 +167,18 @@ def _destroy(
 ) -> list[Purged]:
     seal_lines(hall, recorder)  # what is not sealed was never promised, and cannot be missed
     held = standing(desk, camera)
+    archive = Archive.of(recorder)
+    free = {one.line.number for one in archive.destroyable(camera, segments, now=now_us())}
     runs: list[list[Segment]] = [[]]
     for segment in segments:
-        if held.held(segment.start_us, segment.end_us, now_us=now_us()):
+        kept = segment.line.number not in free
+        if kept or held.held(segment.start_us, segment.end_us, now_us=now_us()):
             runs.append([])
         else:
             runs[-1].append(segment)
     done = []
     for run in filter(None, runs):
-        files = [segment_file(recorder, camera, one) for one in run]
-        size = sum(path.stat().st_size for path in files)
+        size = sum(int(one.says["bytes"]) for one in run)
         values = {
             "since": instant_text(run[0].start_us),
             "until": instant_text(run[-1].end_us),
@@ -184,8 +194,7 @@ def _destroy(
                 raise
             continue  # a hold came in between: it wins
         # The statement first: dying here, the files are still there and the next purge says so again.
-        for path in files:
-            path.unlink(missing_ok=True)
+        archive.destroy(camera, run)
         done.append(Purged(camera, len(run), size, outcome))
     return done
 

@@ -22,6 +22,7 @@ import structlog
 
 from camera_ingest.folders import Recorder, locked, read_cameras, recorder_named
 from camera_ingest.journal import lines_after
+from camera_ingest.masks import keep_masks
 from ledger.door.desk import Desk
 from ledger.door.door import Outcome, Wish
 from ledger.door.hall import Hall, open_ledger
@@ -178,6 +179,8 @@ class Sealer:
 
     def _carry(self, hall: Hall) -> None:
         asked = _Asked(hall)
+        for actor in list(self.recorders):
+            keep_masks(hall, recorder_named(self._data, actor))
         while True:
             until = time.monotonic() + self._every_s
             while not self._stop.wait(min(_LOOK_S, self._every_s)) and time.monotonic() < until:
@@ -192,6 +195,7 @@ class Sealer:
             for actor in list(self.recorders):
                 recorder = recorder_named(self._data, actor)
                 outcomes = seal_lines(hall, recorder)
+                keep_masks(hall, recorder)
                 self._after(hall, recorder)
                 if stopping:
                     hall.wait_placed(outcomes)

@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 
+from camera_ingest.archive import CARRY_S, Carrier
 from camera_ingest.folders import Camera, camera_named, locked, read_cameras, recorder_named
 from camera_ingest.keeping import Tidy
 from camera_ingest.sealing import EVERY_S, Sealer
@@ -96,7 +97,9 @@ def supervise(
             pass
     children = [_Child(data, recorder, cameras, more) for recorder, cameras in found.items()]
     sealer = Sealer(data, list(found), every_s=every_s, after=Tidy(data))
+    carrier = Carrier(data, list(found), every_s=min(every_s, CARRY_S))
     sealer.start()
+    carrier.start()
     until = None if seconds is None else time.monotonic() + seconds
     known = read_cameras(data)
     try:
@@ -109,12 +112,13 @@ def supervise(
                     children.remove(child)
                 mine = _wanted(data, ids)
                 children += [_Child(data, name, mine[name], more) for name in sorted(changed) if name in mine]
-                sealer.recorders = list(mine)
+                sealer.recorders, carrier.recorders = list(mine), list(mine)
             for child in children:
                 child.tend()
     finally:
         for child in children:
             child.stop()
+        carrier.stop()
         sealer.stop()
     if any(child.process is not None and child.process.returncode == STOPPED for child in children):
         raise Unavailable(

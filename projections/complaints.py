@@ -325,7 +325,8 @@ def refused(connection: Connection) -> list[dict[str, Any]]:
     return _read(
         connection,
         f"{_HOLD} refused_us refused_id",
-        f"{_PENDING} AND refused_us IS NOT NULL AND accepted_us IS NULL AND expires_us IS NULL ORDER BY placed_index, hold",
+        f"{_PENDING} AND refused_us IS NOT NULL AND accepted_us IS NULL AND expires_us IS NULL"
+        " ORDER BY placed_index, hold",
         {},
     )
 

@@ -46,7 +46,7 @@ _VISITS: Final = 5
 _FEW_DAYS_US: Final = 12 * 86_400_000_000  # no row of days off is longer
 _ON_A_DAY_OFF: Final = "((data ->> 'day')::date = ANY(%s) OR extract(isodow FROM (data ->> 'day')::date) > 5)"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_APART: Final = ("ticket", "rating", "footage", "grant", "redaction")  # asked for by themselves, or not at all
+_APART: Final = ("ticket", "rating", "footage", "grant", "redaction", "live")  # asked for by themselves, or not at all
 _NAMED: Final = ("complaint", "grant")  # streams whose acts name each other
 
 
@@ -210,7 +210,7 @@ class LiveRows:
 
     def _is_near(self, us: int, due_us: int) -> bool:
         """Whether at most one working day lies between: the due day itself, or the one before it."""
-        day, due, worked = day_at(us), day_at(due_us), 0
+        day, due, worked = day_at(us), day_at(due_us - 1), 0  # a day that ends at 24:00 is that day
         while day < due and worked < 2:
             day += timedelta(days=1)
             worked += self.register.is_worked(day)

@@ -35,6 +35,7 @@ from ledger.store.reading import LogReader, Placed, check_bytes
 from ledger.store.sequencer import KnownRegistry
 from projections import (
     anomalies,
+    cameras,
     cards,
     cases,
     clocks,
@@ -72,6 +73,7 @@ PROJECTIONS: Final = (
     lapses,
     anomalies,
     footage,
+    cameras,
 )
 TABLES: Final = {table: order for each in PROJECTIONS for table, order in each.TABLES.items()}
 

@@ -6,6 +6,7 @@ more streams than one process carries well.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -29,6 +30,11 @@ def mask_of(code: str) -> tuple[int, int, int, int]:
     if found is None:
         raise Refused(f"{code:.40} is no mask", code="mask", mend="x/y/w/h in pixels from the upper left corner")
     return int(found[1]), int(found[2]), int(found[3]), int(found[4])
+
+
+def masks_digest(codes: Sequence[str]) -> str:
+    """What names a set of masks in the name of a file; the order in which they stand is nothing."""
+    return hashlib.sha256("\n".join(sorted(codes)).encode()).hexdigest()[:16]
 
 
 def check_camera(stream: str, data: Mapping[str, Any], others: Sequence[tuple[str, Mapping[str, Any]]]) -> None:

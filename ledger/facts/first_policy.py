@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ledger.facts import adapters, grants
+from ledger.facts import adapters, grants, patrol
 from ledger.facts.courses import RULES
 from ledger.facts.policy import VOCABULARY
 
@@ -176,6 +176,7 @@ FIRST_POLICY: Final[dict[str, Any]] = {
         # The centres' streams: who may state what stands in the last column of each one's table.
         *RULES,
         *grants.RULES,
+        *patrol.RULES,
         *adapters.RULES,
         *(_rule(role, "key.rotated.v1", "own_key") for role in _CENTRES_ROLES),
         *(_rule(role, "read.made.v1") for role in _READERS),

@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import Any, Final, Protocol
 
 from ledger.errors import Malformed, NotAllowed, Refused
-from ledger.facts import approval, attested, courses, erasure, footage, grants, read, ticket, times
+from ledger.facts import approval, attested, courses, erasure, footage, grants, patrol, read, ticket, times
 from ledger.facts.registry import Registry, adapter_of
 from ledger.facts.types import TYPES, check_data, type_named
 from ledger.statement import Statement
@@ -57,6 +57,7 @@ FOLDS: Final[dict[str, Fold]] = {
     "read": read.READS,
     "grant": grants.GRANTS,
     "redaction": grants.REDACTIONS,
+    "live": patrol.LIVE,
     **courses.FOLDS,
 }
 

@@ -732,6 +732,24 @@ declare(
 declare("footage.redaction_confirmed.v1", "redaction", redacted="id", seen="count")
 declare("footage.redaction_rejected.v1", "redaction", redacted="id", reason="code")
 
+# ---------------------------------------------------------------------- watched live, and marked: see ``patrol``
+
+# In live/ID, before the first picture is sent. The span of its end is of footage, by the recorder's clock; without one
+# nothing was shown.
+declare(
+    "footage.live_viewed.v1",
+    "live",
+    camera="code",
+    window="code?",
+    purpose="code",
+    complaint="code?",
+    words="sealed text?",
+)
+declare("footage.live_ended.v1", "live", cause="code", since="instant?", until="instant?")
+# ``since``, ``until``: what is held around it; ``view``: the viewing in which it was seen.
+declare("patrol.marked.v1", window="code", camera="code?", view="code?", words="sealed text?", **_SPAN)
+declare("patrol.complained.v1", complaint="code")
+
 # ---------------------------------------------------------------------- cards: see ``cards``
 
 declare(

@@ -185,6 +185,34 @@ def test_past_the_budget_new_holds_wait_for_a_person(counter: Counter, recorder:
     assert counter.holds(roomy)
 
 
+def test_a_complaint_on_day_29_wins_against_retention_on_day_30_until_two_persons_release(
+    counter: Counter, recorder: Callable[[], Desk]
+) -> None:
+    counter.place.now_us += DAY
+    event = counter.served()[1]
+    counter.settle()
+    at = at_of(counter, event)
+    counter.place.now_us = at + 29 * DAY
+    one = counter.complain(event)
+    counter.look()
+    counter.place.now_us = at + 31 * DAY
+    root = "00" * 32
+    gone = {"since": instant_text(at - 1000), "until": instant_text(at + 1000)}
+    purged = gone | {"rule": "retention", "segments": 1, "bytes": 1, "root": root}
+    with pytest.raises(Refused) as refused:
+        recorder().say("footage/cam-1", "footage.purged.v1", purged)
+    assert refused.value.code == "hold"
+    release = {"hold": id_of(counter, one), "ground": "decided"}
+    custodian = counter.place.desk("staff/lu")
+    proposal = custodian.say("footage/cam-1", "footage.hold_release_proposed.v1", release)
+    release |= {"proposal": proposal.id.hex()}
+    with pytest.raises(Refused):
+        custodian.say("footage/cam-1", "footage.hold_released.v1", release)
+    counter.place.officer(2).say("footage/cam-1", "footage.hold_released.v1", release)
+    counter.place.done(recorder().say("footage/cam-1", "footage.purged.v1", purged))
+    assert not counter.holds(one)
+
+
 def test_it_is_said_where_there_is_no_footage_to_hold(counter: Counter) -> None:
     nowhere = counter.complain(window="w3", **SPAN)
     backstage = counter.complain(counter.place.hall.reader.stream("staff/zhao")[0][1])

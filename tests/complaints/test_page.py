@@ -100,9 +100,9 @@ class Office:
 
         return [open_statement(entry).type for _, _, entry in self.hall.reader.stream(f"complaint/{name}")]
 
-    def text(self, path: str) -> tuple[int, str]:
+    def text(self, path: str, actor: str | None = None) -> tuple[int, str]:
         with httpx.Client(base_url=self.base, headers={"Accept": "text/html"}, follow_redirects=True) as client:
-            client.get(Sessions(self.hall.data).link())
+            client.get(Sessions(self.hall.data).link(actor=actor))
             answer = client.get(path)
         return answer.status_code, answer.text
 
@@ -305,6 +305,12 @@ def test_without_footage_the_page_says_why(office: Office, inside: BrowserContex
     page.locator("#events li").first.locator("a").click()
     expect(page.locator("#events li").first).to_have_class(re.compile("now"))
     assert "当时没有摄像机覆盖该窗口" in office.text("/complaints/c-2")[1]
+
+
+def test_neither_the_complained_of_nor_a_clerk_reads_the_file(office: Office) -> None:
+    assert office.text("/complaints/c-1", "staff/chen")[0] == 403
+    assert office.text("/complaints/c-2", "staff/chen")[0] == 403
+    assert office.text("/complaints/c-1", "staff/zhang")[0] == 200
 
 
 def test_the_list_leads_to_each_complaint(office: Office) -> None:

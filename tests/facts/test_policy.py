@@ -104,6 +104,27 @@ READERS = """window_clerk reviewer approver unit_head supervisor investigator co
     tier_dispatcher grid_worker"""
 MAY |= {role: f"{MAY[role]} read.made" for role in READERS.split()}
 
+# Whoever may be given a grant, also the complained-of: what each grant allows is the grant's.
+VIEWERS = "window_clerk reviewer approver unit_head grid_worker supervisor investigator"
+VIEWER = """footage.clip_requested footage.clip_viewed footage.clip_downloaded footage.clip_shared footage.clip_verified
+    footage.link_issued"""
+MAY |= {role: f"{MAY[role]} {VIEWER}" for role in VIEWERS.split()}
+WATCHERS = "investigator complaint_head supervisor"
+WATCHER = "footage.live_viewed footage.live_ended footage.hold_placed patrol.marked"
+MAY |= {role: f"{MAY[role]} {WATCHER}" for role in WATCHERS.split()}
+MORE = {
+    "complaint_head": """footage.clip_granted footage.clip_refused footage.grant_withdrawn footage.hold_extended
+        footage.link_issued footage.redaction_confirmed footage.redaction_rejected""",
+    "investigator": "footage.hold_extended footage.redaction_confirmed footage.redaction_rejected patrol.complained",
+    "supervisor": "anomaly.confirmed anomaly.dismissed patrol.complained",
+    "system_clock": """complaint.evidence_missing footage.clip_downloaded footage.clip_viewed footage.hold_deferred
+        footage.hold_extended footage.hold_lapsed footage.hold_placed footage.live_ended""",
+    "video_custodian": """complaint.evidence_missing footage.clip_derived footage.clip_redacted footage.clip_shared
+        footage.hold_extended footage.link_issued footage.redaction_confirmed footage.redaction_rejected""",
+    "recorder_device": "footage.held_space_passed footage.held_space_freed",
+}
+MAY |= {role: f"{MAY[role]} {more}" for role, more in MORE.items()}
+
 
 def spelt_out(text: str) -> set[str]:
     """``ticket.*`` stands for every type of the kind."""

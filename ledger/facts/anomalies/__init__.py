@@ -31,7 +31,7 @@ from ledger.facts.anomalies.skipped import Order, Skipped
 from ledger.facts.anomalies.stall import Stall
 
 _MOST_STEPS = 500
-_BY_TIME: Final = frozenset({"A2", "A3", "A6"})
+_BY_TIME: Final = frozenset({"A3", "A6"})
 VERSIONS: Final = {f"A{number}": 1 for number in range(1, 21)}
 """Which version of each kind's detector this is; it goes up when the detector comes to find other things."""
 
@@ -56,7 +56,7 @@ def find_anomalies(log: Log, *, order: Order | None = None) -> list[Anomaly]:
         for detector in detectors:
             detector.judge(case, events)
     found = [anomaly for detector in detectors for anomaly in detector.found()]
-    # Where a time cannot be, no wait and no order of times is one either.
+    # Where a time cannot be, no wait is one either, and no hour.
     found = [row for row in found if row.kind not in _BY_TIME or impossible.leaves.isdisjoint(row.leaves)]
     found += batch.find(log.strokes())
     found += hugging.find(log.runs(), who=("经办人", "the hand"))

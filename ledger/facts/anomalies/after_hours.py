@@ -1,9 +1,9 @@
 """A6 of a live log: somebody worked on a case when the hall is closed, and no roster made that normal.
 
 Closed is a day off of the calendar, and a half hour of the local day that holds less than a tenth of an even share of
-the acts of all staff, and so do those within an hour: who comes last is served. A roster for that window and day makes a day
-off normal; one that names a shift of its own makes any hour normal. Emergencies, duty and grid work know no hours and
-are not judged; recorded time decides.
+the acts of all staff, and so do those within an hour: who comes last is served. A roster for that window and day makes
+a day off normal; one that names a shift of its own makes any hour normal. Emergencies, duty and grid work know no hours
+and are not judged; recorded time decides.
 
 Base rate: the share of the cases with such an act; strength is how quiet that hour is.
 """

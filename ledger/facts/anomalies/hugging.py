@@ -30,7 +30,7 @@ def hugs(run: Run) -> bool:
     if not run.started_us < run.stopped_us <= run.due_us:
         return False
     left = Fraction(run.due_us - run.stopped_us, run.due_us - run.started_us)
-    day = day_at(run.due_us)
+    day = day_at(run.due_us - 1)  # a day that ends at 24:00 is that day
     return left <= LAST or (day_at(run.stopped_us) == day and day_at(run.started_us) != day)
 
 
