@@ -442,6 +442,7 @@ def _cameras(told: Told) -> None:
     camera: Callable[..., Any] = partial(told.ask, "mingjian-camera")
     data = ("--data", told.data)
     camera("add", "c1", "--url", "rtsp://127.0.0.1:9/none", *data)
+    camera("discover", "--at", "127.0.0.2", "--wait-s", 0.1, *data)
     camera("run", "--seconds", 1, *data)
     camera("status", *data)
     span = ("--from", "2026-01-05T09:00:00Z", "--to", "2026-01-05T09:10:00Z")
