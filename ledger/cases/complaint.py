@@ -2,7 +2,7 @@
 
     receive ─▶ register ─▶ accept · refuse · forward;   hold_evidence at once, seal_clip or miss_clip
       ─▶ investigate … ─▶ reply · lapse_reply ─▶ find … ─▶ decide ─▶ tell ─▶ call_back ─▶ close;   extend once
-    request_clip ─▶ grant_clip · deny_clip ─▶ view_clip;   ask_review ─▶ decide_review;   release_holds
+    ask_review ─▶ decide_review;   release_holds
 
 What may follow what is decided by ``ledger.facts.complaint``.
 ``complaint`` is its own name, the stream ``complaint/COMPLAINT``.
@@ -111,68 +111,6 @@ def miss_clip(
     return act(
         desk, stream_of(complaint), "clip_missing", request, camera=camera, reason=reason, since=since, until=until
     )
-
-
-def request_clip(
-    desk: Desk,
-    complaint: str,
-    clip: StatementId,
-    *,
-    purpose: str,
-    basis: str,
-    words: str | None = None,
-    request: str | None = None,
-) -> Outcome:
-    """Ask to see a clip."""
-    return act(
-        desk,
-        stream_of(complaint),
-        "clip_requested",
-        request,
-        clip=clip.hex(),
-        purpose=purpose,
-        basis=basis,
-        words=words,
-    )
-
-
-def grant_clip(
-    desk: Desk,
-    complaint: str,
-    clip: StatementId,
-    to: str,
-    *,
-    purpose: str,
-    basis: str,
-    expires: str,
-    request: str | None = None,
-) -> Outcome:
-    """Let somebody (an actor) see a clip, up to an instant."""
-    return act(
-        desk,
-        stream_of(complaint),
-        "clip_granted",
-        request,
-        clip=clip.hex(),
-        to=to,
-        purpose=purpose,
-        basis=basis,
-        expires=expires,
-    )
-
-
-def deny_clip(
-    desk: Desk, complaint: str, clip: StatementId, to: str, *, reason: str, request: str | None = None
-) -> Outcome:
-    """Do not let them."""
-    return act(desk, stream_of(complaint), "clip_denied", request, clip=clip.hex(), to=to, reason=reason)
-
-
-def view_clip(
-    desk: Desk, complaint: str, grant: StatementId, *, since: str, until: str, request: str | None = None
-) -> Outcome:
-    """State what was looked at, under which grant."""
-    return act(desk, stream_of(complaint), "clip_viewed", request, grant=grant.hex(), since=since, until=until)
 
 
 def investigate(

@@ -165,6 +165,12 @@ def grant_clip(
     """Grant what was asked for, or less of it, up to an instant."""
     asked = read_grant(hall, grant)
     known = None if asked.complaint is None else _complaint(desk, asked.complaint)
+    if known is not None and known.investigator is not None:
+        _, registry = hall.door.registry()
+        if registry.person_of(desk.actor) == registry.person_of(known.investigator):
+            raise NotAllowed(
+                "whoever investigates does not grant", code="two-persons", mend="have another complaint head grant it"
+            )
     given = sorted(asked.rights if rights is None else set(rights))
     clear = sorted(asked.tracks if tracks is None else set(tracks)) if "unblurred" in given else []
     values = {

@@ -10,7 +10,7 @@ word, so they are no provisional ones: two persons release them.
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ledger.cases import complaint
 from ledger.cases.acts import hexes
@@ -94,6 +94,7 @@ def mark(
     """
     _, registry = desk.door.registry()
     window, at_us = window.removeprefix("window/"), desk.clock()
+    desk = replace(desk, clock=lambda: at_us)  # one moment, in every statement of it
     name = secrets.token_hex(8)
     moment = Moment(window, at_us - margin_us, at_us + margin_us)
     cameras = {stream.partition("/")[2]: said for stream, said in registry.cameras()}

@@ -1,39 +1,14 @@
-"""Erasures carried out: what two persons stated in the log is destroyed in the vault, now or after a restore.
-
-Promise: when ``apply_erasures`` returns, no value that a placed and published erasure names is in the vault, whichever
-copy of it lies there. The vault itself remembers how far the log's erasures were applied to it, so an older copy knows
-that it is older, and a process that was ended between the statement and the destruction goes on with the next start.
-Each statement is checked against the signed tree first: a row that somebody wrote destroys nothing.
-"""
+"""Erasures at the door: carried out as soon as they are published, and found again for whoever misses a value."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
 
+from ledger.door.door import Outcome
+from ledger.door.hall import Hall
 from ledger.errors import Evidence, Refused, Unavailable
-from ledger.facts.registry import LOG_STREAM
-from ledger.statement import Statement, open_statement
+from ledger.statement import Statement
 from ledger.store import erasures
-from ledger.store.erasures import Erasure
-
-if TYPE_CHECKING:
-    from ledger.door.door import Outcome
-    from ledger.door.hall import Hall
-    from ledger.tree.checkpoint import Checkpoint
-
-
-def apply_erasures(hall: Hall) -> int:
-    """Destroy what the log says is erased and this vault was not told yet; how many values went."""
-    checkpoint = hall.publisher.checkpoint()
-    if checkpoint is None:
-        return 0
-    with hall.database.use("reader") as connection:
-        found = erasures.read_erasures(connection, since=hall.vault.erased_upto())
-    found = [one for one in found if one.index < checkpoint.size and _holds(hall, one, checkpoint)]
-    if not found:
-        return 0
-    return hall.vault.erase(((one.subject, one.digests) for one in found), upto=found[-1].index + 1)
 
 
 def apply_when_placed(hall: Hall, outcome: Outcome, *, timeout_s: float) -> bool:
@@ -46,23 +21,12 @@ def apply_when_placed(hall: Hall, outcome: Outcome, *, timeout_s: float) -> bool
     if index is None or checkpoint is None or index >= checkpoint.size:
         return False
     try:
-        apply_erasures(hall)
+        hall.apply_erasures()
     except Unavailable:
         return False
     except (Refused, Evidence) as error:
         hall.findings.add(error, lasting=True)
     return True
-
-
-def _holds(hall: Hall, one: Erasure, checkpoint: Checkpoint) -> bool:
-    """Whether the statement stands in the signed tree and is not voided by the one behind it (Evidence otherwise)."""
-    indexes = [index for index in (one.index, one.index + 1) if index < checkpoint.size]
-    placed, *after = hall.reader.verified(indexes, checkpoint)
-    act = open_statement(placed.entry)
-    behind = [open_statement(other.entry) for other in after]
-    return act.id == one.act.id and not any(
-        other.stream == LOG_STREAM and other.data.get("statement") == act.id.hex() for other in behind
-    )
 
 
 def erased_by(hall: Hall, acts: Sequence[Statement]) -> dict[str, int]:

@@ -22,7 +22,6 @@ import structlog
 
 from ledger.disclosure import pseudonym
 from ledger.door.door import Door, Outcome, Wish
-from ledger.door.erasures import apply_erasures
 from ledger.door.keyring import Keyring
 from ledger.errors import Conflict, Evidence, NotFound, Refused
 from ledger.facts.first_policy import FIRST_POLICY
@@ -34,6 +33,7 @@ from ledger.statement import instant_text, open_statement, sign_statement
 from ledger.store.cosigner import Cosigner, Heard, ask_at_start, keep_evidence, read_heard, with_remembered
 from ledger.store.database import Database
 from ledger.store.embedded import embedded_server
+from ledger.store.erasures import apply_erasures
 from ledger.store.genesis import has_ledger, write_genesis
 from ledger.store.published import MAJORITY, POLICY, Publisher, log_policy
 from ledger.store.reading import Head, LogReader
@@ -182,6 +182,10 @@ class Hall:
         sweep = self.sweep()
         with _running("sweep", lambda stop: sweeping(sweep, self.findings, stop, pause_s=pause_s, rest_s=rest_s)):
             yield
+
+    def apply_erasures(self) -> int:
+        """Destroy what the published log says is erased and the vault was not told yet; how many values went."""
+        return apply_erasures(self.database, self.reader, self.vault, self.publisher.checkpoint())
 
     def wait_placed(self, outcomes: Sequence[Outcome], *, timeout_s: float = 2.0) -> dict[bytes, int]:
         """Leaf indexes of ``outcomes`` once all are placed and published, or of those that are at the time-out."""
@@ -491,7 +495,7 @@ def open_ledger(data: Path) -> Iterator[Hall]:
             )
             try:
                 # This vault may be a copy from before an erasure: nothing is served from it until that is made good.
-                apply_erasures(hall)
+                hall.apply_erasures()
             except (Refused, Evidence) as error:
                 hall.findings.add(error, lasting=True)
             hall.policy()

@@ -45,7 +45,7 @@ from typing import Any, Final
 
 from ledger.errors import NotAllowed, Refused
 from ledger.facts.calendar import CalendarUnknown
-from ledger.facts.case_clocks import ItemClock, ItemRules, day_at, last_fill_day, parse_item
+from ledger.facts.case_clocks import ItemClock, ItemRules, day_at, last_fill_day
 from ledger.facts.registry import Registry
 from ledger.facts.stages import check_names, hand_of, out_of_order, words
 from ledger.facts.types import verb_of
@@ -267,7 +267,7 @@ class _ApprovalFold:
             return Approval(
                 stage=Stage.APPLIED,
                 item=data["item"],
-                rules=parse_item(version.data),
+                rules=version.rules,
                 opener=act.actor,
                 receiver=hand_of(act, registry),
                 late=late,

@@ -39,7 +39,8 @@ claim. A pause, extension or joint review *recorded* after the due instant never
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -113,6 +114,7 @@ class ItemRules:
     grace_us: int
     gap_days: int  # working days from an acceptance with gaps to the last day on which they may be filled
     fees: frozenset[tuple[str | None, int]] = frozenset()  # the schedule: (code, fen); None: the one that has no code
+    steps: tuple[str, ...] = ()  # mandatory, in their order
 
     @property
     def pauses(self) -> frozenset[str]:
@@ -131,6 +133,9 @@ def parse_item(data: Mapping[str, Any]) -> ItemRules:
     gap_days = data.get("gap_days", _GAP_DAYS)
     if not 1 <= gap_days <= _MAX_GAP_DAYS:
         raise Malformed(f"gaps are filled within 1 to {_MAX_GAP_DAYS} working days, not {gap_days}", code="item-gaps")
+    steps = tuple(data.get("steps", ()))
+    if len(set(steps)) < len(steps):
+        raise Malformed("an item names each of its steps once", code="item-steps", mend="leave the second one out")
     clocks = {name: _parse_clock(name, raw) for name, raw in data["clocks"].items()}
     if "joint" in clocks and "statutory" not in clocks:
         raise Malformed("a joint clock stands in the place of a statutory one: give both", code="item-clock")
@@ -144,6 +149,7 @@ def parse_item(data: Mapping[str, Any]) -> ItemRules:
         grace_us=grace * _MINUTE_US,
         gap_days=gap_days,
         fees=_parse_fees(data),
+        steps=steps,
     )
 
 
@@ -344,16 +350,36 @@ def case_clocks(
     ``acts``: the case's valid acts in ``seq`` order. ``known_on``: the calendar as known on that day, the
     moment's own unless given.
     """
-    known = [act for act in acts if act.known_us <= as_of_us]
-    confirmed = frozenset(act.data["seq"] for act in known if verb_of(act.type) == "late_entry_confirmed")
-    fold = _Fold(item, calendar, confirmed)
-    for act in known:
-        fold.take(act)
-    view = calendar.as_known(known_on or day_at(as_of_us))
+    fold = _folded(item, [act for act in acts if act.known_us <= as_of_us], calendar)
+    view, as_of = calendar.as_known(known_on or day_at(as_of_us)), instant_at(as_of_us)
     return CaseClocks(
-        runs=tuple(_answer(run, instant_at(as_of_us), view) for run in fold.runs),
+        runs=tuple(_answer(run, as_of, view) for run in fold.runs),
         back_dated=tuple(fold.back_dated),
     )
+
+
+class ClocksByAct:
+    """A case's clocks after each of its acts: what ``case_clocks`` says, at the cost of the new act alone."""
+
+    def __init__(self, item: ItemRules, acts: Iterable[TimedAct], calendar: Calendar) -> None:
+        """``acts``: those so far, valid, in ``seq`` order and recorded already."""
+        self._item = item
+        self._acts = list(acts)
+        self._calendar = calendar
+        self._fold = _folded(item, self._acts, calendar)
+
+    def take(self, act: TimedAct) -> None:
+        """The next act."""
+        self._acts.append(act)
+        if verb_of(act.type) == "late_entry_confirmed":  # another time counts for an act before it
+            self._fold = _folded(self._item, self._acts, self._calendar)
+        else:
+            self._fold.take(act)
+
+    def runs(self, as_of_us: int) -> Iterator[ClockRun]:
+        """The runs as of a recorded moment, not before the last act's; ``elapsed`` is left out."""
+        view, as_of = self._calendar.as_known(day_at(as_of_us)), instant_at(as_of_us)
+        return (_answer(run, as_of, view, measured=False) for run in self._fold.runs)
 
 
 # ── The fold ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -596,14 +622,23 @@ class _Fold:
                 run.extension += act.data["days"]
 
 
-def _answer(run: _Run, as_of: datetime, view: WorkingDays) -> ClockRun:
-    spec, pauses = run.clock.spec, [held.pause for held in run.held]
+def _folded(item: ItemRules, acts: Sequence[TimedAct], calendar: Calendar) -> _Fold:
+    fold = _Fold(
+        item, calendar, frozenset(act.data["seq"] for act in acts if verb_of(act.type) == "late_entry_confirmed")
+    )
+    for act in acts:
+        fold.take(act)
+    return fold
+
+
+def _answer(run: _Run, as_of: datetime, view: WorkingDays, *, measured: bool = True) -> ClockRun:
+    spec = run.clock.spec
     when = run.stop or as_of
     found = run.due(view)
-    try:
-        ran = elapsed(spec, run.start, when, calendar=view, pauses=pauses)
-    except CalendarUnknown:
-        ran = None
+    ran: int | Fraction | None = None
+    if measured:
+        with suppress(CalendarUnknown):
+            ran = elapsed(spec, run.start, when, calendar=view, pauses=[held.pause for held in run.held])
     return ClockRun(
         clock=run.clock.name,
         number=run.number,

@@ -11,17 +11,17 @@
 
 At any stage up to the decision, footage is spoken of by the ids of statements elsewhere: ``evidence_held`` (the holds,
 also before anybody has looked at the complaint), ``evidence_missing`` and ``clip_missing`` with their reasons,
-``clip_sealed``, ``clip_requested``, ``clip_granted``, ``clip_denied``, ``clip_viewed``; ``holds_released`` at any later
-one.
+``clip_sealed``; ``holds_released`` at any later one. Who may see a clip of it, and who looked, stands in the streams of
+``ledger.facts.grants``, which name the complaint.
 
 Promise: as for ``stages``, and
 
 - It says what it is about: events by their ids, or a window and a span of time.
 - The complaint head who accepts does not investigate, and may have another do it than at first (assigned); who
-  investigates neither decides nor grants a clip; the complained-of does neither.
+  investigates does not decide; the complained-of does neither.
 - Who is complained of is heard before anything is found; each is heard once, or their time is stated to be over.
 - Each allegation has one finding, which cites what it rests on; only ``cannot_tell`` may rest on nothing.
-- The term is extended once (extended). A clip is seen by whom it was granted to, up to its expiry.
+- The term is extended once (extended).
 - A review is decided by another than the first decision.
 """
 
@@ -45,15 +45,6 @@ DECISIONS: Final = frozenset({"upheld", "partly", "not_upheld"})
 REVIEWS: Final = frozenset({"confirmed", "reopened"})
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """A clip that somebody may see."""
-
-    clip: str
-    to: str  # actor
-    expires_us: int
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Complaint(Matter):
     """The state of a complaint. Actors by their ids, statements by theirs in hex."""
@@ -65,7 +56,6 @@ class Complaint(Matter):
     heard: frozenset[str] = frozenset()
     findings: Mapping[str, str] = field(default_factory=dict)  # allegation → outcome
     holds: frozenset[str] = frozenset()
-    grants: Mapping[str, Grant] = field(default_factory=dict)  # by the granting statement's id
     extensions: int = 0
     outcome: str | None = None
 
@@ -88,10 +78,6 @@ COURSE: Final = course(
     {_OPEN}                evidence_missing  =           video_custodian,system_clock
     {_OPEN}                clip_sealed     =             video_custodian
     {_OPEN}                clip_missing    =             video_custodian
-    {_WORK}                clip_requested  =             investigator,{_STAFF}
-    {_WORK}                clip_granted    =             complaint_head
-    {_WORK}                clip_denied     =             complaint_head
-    {_WORK}                clip_viewed     =             investigator,{_STAFF}
     accepted,investigated  investigated    investigated  investigator
     investigated           replied         investigated|replied  {_STAFF}
     investigated           reply_lapsed    investigated|replied  investigator
@@ -185,9 +171,7 @@ def _check(state: Complaint | None, act: Statement, registry: Registry) -> None:
             _check_investigator(data["investigator"], against, act, registry)
         case "assigned":
             _check_investigator(data["investigator"], state.complained_of, act, registry)
-        case "investigated" | "reply_lapsed" | "decided" | "clip_granted" | "clip_denied":
-            _check_impartial(state, act, registry)
-        case "clip_requested" if act.role == "investigator":
+        case "investigated" | "reply_lapsed" | "decided":
             _check_impartial(state, act, registry)
         case "finding_made":
             _check_impartial(state, act, registry)
@@ -198,14 +182,6 @@ def _check(state: Complaint | None, act: Statement, registry: Registry) -> None:
                 code="complained-of",
                 mend=f"still to be heard: {', '.join(sorted(state.complained_of - state.heard))}",
             )
-        case "clip_viewed":
-            grant = state.grants.get(data["grant"])
-            if grant is None or grant.to != act.actor or act.at_us >= grant.expires_us:
-                raise NotAllowed(
-                    "the clip is not granted to that person, or no longer",
-                    code="clip-grant",
-                    mend="ask for it, with purpose and legal basis: clip_requested",
-                )
         case "extended" if state.extensions:
             raise Refused("the term was extended once already", code="extended-already", mend="decide within it")
         case "holds_released" if not set(data["holds"]) <= state.holds:
@@ -230,9 +206,6 @@ def _take(state: Complaint, act: Statement, registry: Registry) -> Complaint:
             return replace(state, holds=state.holds | set(data["holds"]))
         case "holds_released":
             return replace(state, holds=state.holds - set(data["holds"]))
-        case "clip_granted":
-            grant = Grant(data["clip"], data["to"], instant_us(data["expires"]))
-            return replace(state, grants={**state.grants, act.id.hex(): grant})
         case "replied":
             return _hear(state, frozenset({act.actor}))
         case "reply_lapsed":

@@ -48,11 +48,17 @@ class Step:
 
 
 def eleven_steps(
-    acts: Sequence[tuple[Statement, int]], state: Complaint, *, views: int, calendar: WorkingDays, now_us: int
+    acts: Sequence[tuple[Statement, int]],
+    state: Complaint,
+    *,
+    views: int,
+    watched_us: int | None,
+    calendar: WorkingDays,
+    now_us: int,
 ) -> list[Step]:
     """The steps of a complaint whose valid statements, with their recorded times, are ``acts``.
 
-    ``views``: how often a clip of it was looked at under a grant.
+    ``views``: how often clips of it were watched under a grant; ``watched_us``: when they last were.
     """
     times: dict[str, list[int]] = {}
     for act, recorded_us in acts:
@@ -89,7 +95,6 @@ def eleven_steps(
         )
 
     extension = sum(act.data["days"] for act, _ in acts if verb_of(act.type) == "extended")
-    viewed = None if not views else last("clip_viewed") or accepted
     has_footage = "evidence_held" in times
     ended = told if is_ours else last("refused", "forwarded")
     return [
@@ -97,11 +102,11 @@ def eleven_steps(
         step(2, sought, received),
         step(3, first("clip_sealed", "clip_missing"), sought, needed=has_footage or sought is None),
         step(4, taken, received),
-        step(5, viewed, accepted, needed=not dropped),
+        step(5, watched_us, accepted, needed=not dropped),
         step(6, first("investigated"), accepted, needed=not dropped),
         step(7, heard, accepted, needed=not dropped),
         step(8, found, heard, needed=not dropped),
         step(9, told, accepted, needed=not dropped, extra=extension),
         step(10, last("holds_released"), ended, needed=has_footage or sought is None),
-        step(11, viewed, accepted, needed=not dropped),
+        step(11, watched_us, accepted, needed=not dropped),
     ]

@@ -23,7 +23,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from ledger.errors import Malformed
 from ledger.facts.appointment import Appointment
@@ -52,9 +52,6 @@ from ledger.facts.ticket import Stage as TicketStage
 from ledger.facts.ticket import Ticket
 from ledger.facts.types import TYPES, verb_of
 from ledger.statement import Statement, instant_text
-
-if TYPE_CHECKING:
-    pass
 
 RunKey = tuple[str, str | None, str | None, int]
 """Clock, branch, step and number of a run."""

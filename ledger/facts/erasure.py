@@ -82,16 +82,7 @@ class _Erasures:
                 released = bytes.fromhex(act.data["hold"])
                 return replace(state, holds={id_: what for id_, what in state.holds.items() if id_ != released})
             case "erasure.proposed.v1":
-                proposal = Proposal(
-                    change=MADE,
-                    content=act.data,
-                    actor=act.actor,
-                    person=registry.person_of(act.actor),
-                    role=act.role,
-                    stream=act.stream,
-                    sd=act.sd,
-                    at_us=act.at_us,
-                )
+                proposal = registry.proposal(act, MADE, act.data)
                 return replace(state, proposals={**state.proposals, act.id: proposal})
             case _:
                 made = bytes.fromhex(act.data["proposal"])

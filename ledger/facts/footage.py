@@ -159,16 +159,7 @@ class _Footage:
             case "footage.held_space_passed.v1" | "footage.held_space_freed.v1":
                 return replace(state, is_full=act.type == SPACE_PASSED)
             case "footage.hold_release_proposed.v1":
-                proposal = Proposal(
-                    change=HOLD_RELEASED,
-                    content=act.data,
-                    actor=act.actor,
-                    person=registry.person_of(act.actor),
-                    role=act.role,
-                    stream=act.stream,
-                    sd=act.sd,
-                    at_us=act.at_us,
-                )
+                proposal = registry.proposal(act, HOLD_RELEASED, act.data)
                 return replace(state, proposals={**state.proposals, act.id: proposal})
             case "footage.hold_released.v1":
                 gone, made = bytes.fromhex(act.data["hold"]), bytes.fromhex(act.data["proposal"])

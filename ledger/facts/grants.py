@@ -50,6 +50,8 @@ CONFIRMED: Final = "footage.redaction_confirmed.v1"
 RIGHTS: Final = frozenset({"view", "download", "unblurred"})
 RENDITIONS: Final = frozenset({"clip", "redacted"})
 MAX_GRANT_DAYS: Final = 30
+WATCHING_US: Final = 1_800_000_000
+"""Pieces of a film that are shown within this time of each other are one watching of it."""
 _DAY_US: Final = 86_400_000_000
 
 

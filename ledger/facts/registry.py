@@ -16,8 +16,9 @@ from __future__ import annotations
 import hashlib
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from ledger.errors import Malformed, NotAllowed, Refused
@@ -146,12 +147,17 @@ class _Case:
     proposals: Mapping[StatementId, Proposal]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, to keep its rules once they were read
 class ItemVersion:
     """An item as one statement published or revised it."""
 
     id: StatementId
     data: Mapping[str, Any]
+
+    @cached_property
+    def rules(self) -> ItemRules:
+        """What it says of clocks, gaps and fees."""
+        return parse_item(self.data)
 
 
 def possession_message(origin: str, actor: str, public_key: bytes) -> bytes:
@@ -728,21 +734,30 @@ class Registry:
             if current.next is None or current.next != next_key_digest(public):
                 raise Refused("the new key is not the one committed in advance", code="key-next")
 
+    def proposal(self, act: Statement, change: str, content: Mapping[str, Any]) -> Proposal:
+        """``act`` as the proposal of a ``change`` that says ``content``: what its second person is held to."""
+        return Proposal(
+            change=change,
+            content=content,
+            actor=act.actor,
+            person=self.person_of(act.actor),
+            role=act.role,
+            stream=act.stream,
+            sd=act.sd,
+            at_us=act.at_us,
+            kept=self._is_kept(act),
+        )
+
+    def _is_kept(self, act: Statement) -> bool:
+        """Whether the key of ``act`` is no better than those that lie with the ledger (see ``KeyRecord``)."""
+        record = self.keys.get(act.kid)
+        return record is None or record.kept
+
     def apply(self, act: Statement, index: int | None) -> None:
         """Take in a valid governing statement at leaf ``index``."""
         kind, _, verb = act.type.partition(".")
         if verb == "change_proposed.v1":
-            self.proposals[act.id] = Proposal(
-                change=act.data["change"],
-                content=act.data["content"],
-                actor=act.actor,
-                person=self.appointment_of(act.actor).person,
-                role=act.role,
-                stream=act.stream,
-                sd=act.sd,
-                at_us=act.at_us,
-                kept=act.kid not in self.keys or self.keys[act.kid].kept,
-            )
+            self.proposals[act.id] = self.proposal(act, act.data["change"], act.data["content"])
             return
         data = {name: value for name, value in act.data.items() if name != "proposal"}
         proposal = None
@@ -779,10 +794,5 @@ class Registry:
             former = self.keys[act.kid]
             custody, actor = former.custody, former.actor
             self.keys[act.kid] = replace(former, revoked=index, is_revoked=True)
-        kept = act.kid not in self.keys or self.keys[act.kid].kept or (proposal is not None and proposal.kept)
+        kept = self._is_kept(act) or (proposal is not None and proposal.kept)
         self._admit(str(actor), bytes.fromhex(data["key"]), str(custody), index, kept=kept, next=data.get("next"))
-
-    def apply_all(self, acts: Iterable[Statement]) -> None:
-        """Take in several, as the door reads them."""
-        for act in acts:
-            self.apply(act, None)

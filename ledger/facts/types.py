@@ -285,6 +285,7 @@ _ITEM = {
     "clocks": "object",  # clock name → {"limit", "unit", "start", "pauses", …}: see ``case_clocks``
     "grace_minutes": "count?",
     "back_office": "codes?",  # reasons why it may not be closed at the window
+    "steps": "codes?",  # that are mandatory, in their order
     "gap_days": "count?",  # working days in which gaps are filled after an acceptance with gaps; 15 unless given
     "fee_fen": "fen?",
     "fees": "object?",  # the schedule, where there is more than one: code → fen
@@ -525,6 +526,18 @@ declare("trading.cancelled.v1", reason="code")
 declare("enterprise_help.visited.v1", enterprise="code", words="sealed text?")
 declare("enterprise_help.difficulty_raised.v1", difficulty="code", kind="code", words="sealed text?")
 declare("enterprise_help.difficulty_resolved.v1", difficulty="code", outcome="code", words="sealed text?")
+# Ahead of an application (early intervention): the papers that this one needs, and by when to apply.
+declare(
+    "enterprise_help.papers_listed.v1",
+    milestone="code",
+    item="code",
+    papers="codes",
+    apply_by="date",
+    words="sealed text?",
+)
+# ``case``: its stream; ``application``, ``applied``: the statement by which it was applied for, and its time.
+declare("enterprise_help.applied_for.v1", milestone="code", case="code", application="id", applied="instant")
+declare("enterprise_help.milestone_dropped.v1", milestone="code", reason="code")
 declare("enterprise_help.closed.v1")
 
 declare("appointment.made.v1", queue="code", slot="instant", visitor="pseudonym code?", item="code?", **_CONTACT)
@@ -576,10 +589,6 @@ declare("complaint.evidence_held.v1", holds="ids")  # footage.hold_placed
 declare("complaint.evidence_missing.v1", reason="code", cameras="codes?", expires="instant?")
 declare("complaint.clip_sealed.v1", clip="id")  # footage.clip_extracted
 declare("complaint.clip_missing.v1", camera="code", reason="code", since="instant", until="instant")
-declare("complaint.clip_requested.v1", clip="id", purpose="code", basis="code", words="sealed text?")
-declare("complaint.clip_granted.v1", clip="id", to="code", purpose="code", basis="code", expires="instant")
-declare("complaint.clip_denied.v1", clip="id", to="code", reason="code")
-declare("complaint.clip_viewed.v1", grant="id", since="instant", until="instant")
 declare("complaint.investigated.v1", streams="codes", position="count?", words="sealed text?")
 declare("complaint.replied.v1", words="sealed text")
 declare("complaint.reply_lapsed.v1", due="date")

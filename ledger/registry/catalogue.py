@@ -79,10 +79,14 @@ def item(
     back_office: Iterable[str] = (),
     fee_fen: int | None = None,
     fees: Mapping[str, int] | None = None,
+    steps: Iterable[str] = (),
     valid_from: date | None = None,
     request: str | None = None,
 ) -> Outcome:
-    """Propose an item as it shall be. ``handling``: on_the_spot or promise; ``clocks``: see ``facts.case_clocks``."""
+    """Propose an item as it shall be. ``handling``: on_the_spot or promise; ``clocks``: see ``facts.case_clocks``.
+
+    ``steps``: those that are mandatory, in their order.
+    """
     content = {
         "name": name,
         "unit": unit,
@@ -95,6 +99,7 @@ def item(
         "back_office": list(back_office) or None,
         "fee_fen": fee_fen,
         "fees": None if fees is None else dict(fees),
+        "steps": list(steps) or None,
         "valid_from": None if valid_from is None else valid_from.isoformat(),
     }
     return _propose_thing(desk, "item", code, content, request)

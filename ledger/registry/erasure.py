@@ -17,7 +17,7 @@ from typing import Final
 from ledger.disclosure import Disclosure, pseudonym
 from ledger.door.desk import Desk
 from ledger.door.door import Outcome
-from ledger.door.erasures import apply_erasures, erased_by
+from ledger.door.erasures import erased_by
 from ledger.door.hall import Hall
 from ledger.errors import NotFound, Refused, Unavailable
 from ledger.facts.erasure import (
@@ -95,7 +95,7 @@ def carry_out(hall: Hall, made: Sequence[Outcome]) -> Erased:
             code="not-placed",
             mend="it is carried out at the next start of any command, or of mingjian up",
         )
-    destroyed = apply_erasures(hall)
+    destroyed = hall.apply_erasures()
     acts = [open_statement(one.entry) for one in hall.reader.verified(sorted(placed.values()), checkpoint)]
     subject = made[0].stream.partition("/")[2]
     return Erased(subject, sorted(placed.values()), sum(len(act.data["digests"]) for act in acts), destroyed)

@@ -66,10 +66,14 @@ def string_at(raw: bytes, at: int, major: int) -> tuple[int, int]:
 
 def text_at(raw: bytes, at: int) -> tuple[str, int]:
     """The text string at ``at``, and where it ends."""
+    # Almost all have a head of one or two bytes: one step instead of three.
     short = raw[at] - 0x60 if at < len(raw) else -1
-    if 0 <= short < 24 and at + short < len(raw):  # almost all are: one step instead of three
+    if 0 <= short < 24 and at + short < len(raw):
         begin = at + 1
         end = begin + short
+    elif short == 24 and at + 1 < len(raw) and raw[at + 1] > 23 and at + 1 + raw[at + 1] < len(raw):
+        begin = at + 2
+        end = begin + raw[at + 1]
     else:
         begin, end = string_at(raw, at, 3)
     try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import combinations
 from typing import Any, Final, NewType
 
 from ledger.errors import Malformed
@@ -29,6 +31,12 @@ _DIGEST: Final = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 _MAX_CAUSES: Final = 64
 _REQUIRED: Final = frozenset({"type", "seq", "seen", "at", "role", "request", "data"})
 _KNOWN: Final = _REQUIRED | {"prev", "unit", "window", "causes", "_sd"}
+# The same question, answered in one step: every set of members that is allowed, in canonical order.
+_USUAL: Final = frozenset(
+    tuple(sorted(_REQUIRED.union(more)))
+    for count in range(len(_KNOWN - _REQUIRED) + 1)
+    for more in combinations(_KNOWN - _REQUIRED, count)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +83,8 @@ def statement_id(entry: bytes) -> StatementId:
 
 _ALG_AND_TYPE: Final = b"\x01\x27\x03" + cbor.text(CONTENT_TYPE) + b"\x04\x58\x20"
 _HEADER_TO_KID: Final = b"\xa5" + _ALG_AND_TYPE
+_AT_KID: Final = len(_HEADER_TO_KID)
+_AT_ACTOR: Final = _AT_KID + 35  # behind the claims' head and the label of the actor
 _CLAIMS_OF_3: Final = b"\x0f\xa3\x01"
 _CLAIMS_OF_4: Final = b"\x0f\xa4\x01"
 _TYP_TAIL: Final = b"\x10" + cbor.text(TYP)
@@ -150,6 +160,14 @@ def _profile(what: str) -> Malformed:
 
 def _cut(entry: bytes) -> tuple[int, int, int, int]:
     """Where the protected header begins and ends, and where the payload does. The rest of the form is fixed."""
+    # Almost all entries have strings of the same three length classes; any other is read step by step.
+    if entry[:3] == b"\xd2\x84\x58" and 52 < len(entry) <= MAX_ENTRY_BYTES and entry[3] > 23:
+        end = 4 + entry[3]
+        if entry[end : end + 2] == b"\xa0\x59":
+            length = int.from_bytes(entry[end + 2 : end + 4])
+            stop = end + 4 + length
+            if 256 <= length <= MAX_PAYLOAD_BYTES and stop + 66 == len(entry) and entry[stop : stop + 2] == b"\x58\x40":
+                return 4, end, end + 4, stop
     if len(entry) > MAX_ENTRY_BYTES:
         raise Malformed(f"an entry has at most {MAX_ENTRY_BYTES} bytes", code="entry-size")
     if entry[:2] != b"\xd2\x84":
@@ -182,6 +200,14 @@ def _match(pattern: re.Pattern[str], value: Any, what: str) -> str:
     return value
 
 
+_fits = lru_cache(maxsize=4096)(lambda pattern, text: pattern.fullmatch(text) is not None)
+
+
+def _match_few(pattern: re.Pattern[str], value: Any, what: str) -> str:
+    """The same where a log has few values, and has each often."""
+    return value if type(value) is str and len(value) <= 128 and _fits(pattern, value) else _match(pattern, value, what)
+
+
 def _count(value: Any, least: int, what: str) -> int:
     if type(value) is not int or value < least:
         raise Malformed(f"the {what} {value!r:.80} is not a count from {least}", code=f"form-{what}")
@@ -199,41 +225,88 @@ def _hash(value: Any, what: str) -> bytes:
     return raw
 
 
-def open_statement(entry: bytes) -> Statement:
-    """The statement in ``entry``, or Malformed with the reason. The signature is not looked at."""
-    begin, end, payload_begin, payload_end = _cut(entry)
+_same_hash = lru_cache(maxsize=4096)(_hash)
 
-    # Read up to its own end and not beyond: no string in it can reach into what follows.
-    protected = entry[begin:end]
-    if not protected.startswith(_HEADER_TO_KID):
-        raise _profile("protected header")
-    at_kid = len(_HEADER_TO_KID)
-    kid = protected[at_kid : at_kid + 32]
-    claims = protected[at_kid + 32 : at_kid + 35]
-    if claims not in (_CLAIMS_OF_3, _CLAIMS_OF_4):
-        raise Malformed("the claims are iss, sub, aud and iat", code="profile")
-    actor, place = cbor.text_at(protected, at_kid + 35)
-    _match(_CODE, actor, "actor")
-    if protected[place : place + 1] != b"\x02":
-        raise _profile("claims")
-    stream, place = cbor.text_at(protected, place + 1)
+
+def _hash_few(value: Any, what: str) -> bytes:
+    """The same of a hash that many statements name."""
+    return _same_hash(value, what) if type(value) is str and len(value) == 64 else _hash(value, what)
+
+
+# A log has few signers and one audience: the bytes before and behind the stream come again and again. What stands here
+# was read in order once, from these very bytes; it is forgotten when it grows.
+_HEADS: Final[dict[bytes, tuple[bytes, str, bool]]] = {}
+_TAILS: Final[dict[bytes, str | None]] = {}
+_MOST_KEPT: Final = 4096
+_LONGEST_KEPT: Final = 512
+
+
+def _open_protected(protected: bytes) -> tuple[bytes, str, str, str | None, int]:
+    """Thumbprint, actor, stream, audience and ``iat``."""
+    place = _AT_ACTOR + 2 + (protected[_AT_ACTOR] & 31) if len(protected) > _AT_ACTOR else 0
+    head = _HEADS.get(protected[:place])
+    if head is None:
+        head, place = _open_head(protected)
+    kid, actor, named = head
+    stream, place = cbor.text_at(protected, place)
     _match(_STREAM, stream, "stream")
+    begin = len(protected) - len(_TYP_TAIL) - 5
+    if protected[begin : begin + 1] == b"\x1a" and protected.endswith(_TYP_TAIL):
+        tail = protected[place:begin]
+        iat = int.from_bytes(protected[begin + 1 : begin + 5])
+        if tail in _TAILS and iat > 0xFFFF and (len(tail) > 1) == named:
+            return kid, actor, stream, _TAILS[tail], iat
+    behind = place
     audience: str | None = None
-    if claims == _CLAIMS_OF_4:
+    if named:
         if protected[place : place + 1] != b"\x03":
             raise _profile("claims")
         audience, place = cbor.text_at(protected, place + 1)
     if protected[place : place + 1] != b"\x06":
         raise _profile("claims")
-    iat, place = cbor.integer_at(protected, place + 1)
+    at_iat = place + 1
+    iat, place = cbor.integer_at(protected, at_iat)
     if protected[place:] != _TYP_TAIL:
         raise _profile("protected header")
+    _keep(_TAILS, protected[behind:at_iat], audience)
+    return kid, actor, stream, audience, iat
+
+
+def _open_head(protected: bytes) -> tuple[tuple[bytes, str, bool], int]:
+    """Thumbprint, actor and whether an audience is named; and where the stream begins."""
+    if not protected.startswith(_HEADER_TO_KID):
+        raise _profile("protected header")
+    kid = protected[_AT_KID : _AT_KID + 32]
+    claims = protected[_AT_KID + 32 : _AT_ACTOR]
+    if claims not in (_CLAIMS_OF_3, _CLAIMS_OF_4):
+        raise Malformed("the claims are iss, sub, aud and iat", code="profile")
+    actor, place = cbor.text_at(protected, _AT_ACTOR)
+    _match(_CODE, actor, "actor")
+    if protected[place : place + 1] != b"\x02":
+        raise _profile("claims")
+    head = kid, actor, claims == _CLAIMS_OF_4
+    _keep(_HEADS, protected[: place + 1], head)
+    return head, place + 1
+
+
+def _keep(kept: dict[Any, Any], key: Any, value: Any) -> None:
+    if len(kept) >= _MOST_KEPT:
+        kept.clear()
+    if len(key) <= _LONGEST_KEPT:
+        kept[key] = value
+
+
+def open_statement(entry: bytes) -> Statement:
+    """The statement in ``entry``, or Malformed with the reason. The signature is not looked at."""
+    begin, end, payload_begin, payload_end = _cut(entry)
+    # Read up to its own end and not beyond: no string in it can reach into what follows.
+    kid, actor, stream, audience, iat = _open_protected(entry[begin:end])
 
     payload = parse_canonical_json(entry[payload_begin:payload_end])
     if not isinstance(payload, dict):
         raise Malformed("the payload is not an object", code="payload")
     keys = payload.keys()
-    if not _REQUIRED <= keys <= _KNOWN:
+    if tuple(keys) not in _USUAL and not _REQUIRED <= keys <= _KNOWN:
         odd = sorted((_REQUIRED - keys) | (keys - _KNOWN))
         raise Malformed(f"payload members missing or unknown: {', '.join(odd)}", code="payload")
 
@@ -242,7 +315,7 @@ def open_statement(entry: bytes) -> Statement:
     if (prev is None) != (seq == 1):
         raise Malformed("prev stands in every statement of a stream but the first", code="prev")
     seen = payload["seen"]
-    if not isinstance(seen, dict) or seen.keys() != {"size", "root"}:
+    if not isinstance(seen, dict) or len(seen) != 2 or "size" not in seen or "root" not in seen:
         raise Malformed("seen is a size and a root", code="form-seen")
     at = payload["at"]
     if not isinstance(at, str):
@@ -267,18 +340,18 @@ def open_statement(entry: bytes) -> Statement:
     return Statement(
         actor=actor,
         stream=stream,
-        type=_match(_TYPE, payload["type"], "type"),
+        type=_match_few(_TYPE, payload["type"], "type"),
         seq=seq,
         prev=None if prev is None else StatementId(_hash(prev, "prev")),
         seen_size=_count(seen["size"], 0, "size"),
-        seen_root=_hash(seen["root"], "root"),
+        seen_root=_hash_few(seen["root"], "root"),
         at=at,
-        role=_match(_CODE, payload["role"], "role"),
+        role=_match_few(_CODE, payload["role"], "role"),
         request=_match(_REQUEST, payload["request"], "request"),
         data=data,
-        unit=None if "unit" not in payload else _match(_CODE, payload["unit"], "unit"),
-        window=None if "window" not in payload else _match(_CODE, payload["window"], "window"),
-        causes=tuple(StatementId(_hash(cause, "cause")) for cause in causes),
+        unit=None if "unit" not in payload else _match_few(_CODE, payload["unit"], "unit"),
+        window=None if "window" not in payload else _match_few(_CODE, payload["window"], "window"),
+        causes=tuple([StatementId(_hash(cause, "cause")) for cause in causes]) if causes else (),
         sd=tuple(digests),
         audience=audience,
         entry=entry,

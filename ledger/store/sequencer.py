@@ -523,33 +523,37 @@ class Sequencer:
                 "INSERT INTO ledger.batches VALUES (%s, %s, %s, %s)",
                 (head.size, after.size, after.recorded_us, after.root),
             )
-            moved = connection.execute(
-                "UPDATE ledger.head SET size = %s, root = %s, frontier = %s, recorded_us = %s, batch_seq = %s,"
-                " batch_id = %s, epoch = %s, done_xid = %s::xid8, target_xid = %s::xid8, after_id = %s,"
-                " held = %s, refused = %s WHERE size = %s AND root = %s",
-                (
-                    after.size,
-                    after.root,
-                    after.frontier,
-                    after.recorded_us,
-                    after.batch_seq,
-                    after.batch_id,
-                    after.epoch,
-                    after.done_xid,
-                    after.target_xid,
-                    after.after_id,
-                    after.held,
-                    after.refused,
-                    head.size,
-                    head.root,
-                ),
+            self._move_head(connection, head, after)
+
+    def _move_head(self, connection: psycopg.Connection[tuple[Any, ...]], head: HeadRow, after: HeadRow) -> None:
+        """Last of a commit: from ``head``, and from no other, to ``after``."""
+        moved = connection.execute(
+            "UPDATE ledger.head SET size = %s, root = %s, frontier = %s, recorded_us = %s, batch_seq = %s,"
+            " batch_id = %s, epoch = %s, done_xid = %s::xid8, target_xid = %s::xid8, after_id = %s,"
+            " held = %s, refused = %s WHERE size = %s AND root = %s",
+            (
+                after.size,
+                after.root,
+                after.frontier,
+                after.recorded_us,
+                after.batch_seq,
+                after.batch_id,
+                after.epoch,
+                after.done_xid,
+                after.target_xid,
+                after.after_id,
+                after.held,
+                after.refused,
+                head.size,
+                head.root,
+            ),
+        )
+        if moved.rowcount != 1:
+            raise Evidence(
+                f"the head is no longer at size {head.size}: somebody else moved it",
+                code="head-moved",
+                size=head.size,
             )
-            if moved.rowcount != 1:
-                raise Evidence(
-                    f"the head is no longer at size {head.size}: somebody else moved it",
-                    code="head-moved",
-                    size=head.size,
-                )
 
     def _make_partitions(self, connection: psycopg.Connection[tuple[Any, ...]], size: int) -> None:
         number = (size - 1) // LEAVES_PER_PARTITION

@@ -149,26 +149,4 @@ class SimulatedSequencer(Sequencer):
                         for first, (after, _) in zip(firsts, made, strict=True)
                     ],
                 )
-            moved = connection.execute(
-                "UPDATE ledger.head SET size = %s, root = %s, frontier = %s, recorded_us = %s, batch_seq = %s,"
-                " batch_id = %s, epoch = %s, done_xid = %s::xid8, target_xid = NULL, after_id = 0 WHERE size = %s"
-                " AND root = %s",
-                (
-                    last.size,
-                    last.root,
-                    last.frontier,
-                    last.recorded_us,
-                    last.batch_seq,
-                    last.batch_id,
-                    last.epoch,
-                    last.done_xid,
-                    head.size,
-                    head.root,
-                ),
-            )
-            if moved.rowcount != 1:
-                raise Evidence(
-                    f"the head is no longer at size {head.size}: somebody else moved it",
-                    code="head-moved",
-                    size=head.size,
-                )
+            self._move_head(connection, head, last)

@@ -34,8 +34,8 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "kind": ("派生方式", "made by"),
     "derived_by": ("制作人", "made by whom"),
     "encoder": ("编码器", "encoder"),
-    "title_redaction": ("脱敏录像来源核验", "Check of a redaction's lineage"),
-    "redacted_by": ("脱敏人", "redacted by"),
+    "title_redaction": ("遮盖录像来源核验", "Check of a redaction's lineage"),
+    "redacted_by": ("遮盖人", "redacted by"),
     "confirmed_by": ("确认人", "confirmed by"),
     "grant": ("授权", "grant"),
     "viewer": ("授权对象", "granted to"),
@@ -102,12 +102,7 @@ def run(options: argparse.Namespace) -> int:
     shown: _Shown | None = None
     refusal = None
     try:
-        if is_redaction(manifest):
-            shown = _check_redaction(options.file, manifest, policy, options.clip)
-        elif is_derivative(manifest):
-            shown = _check_derivative(options.file, manifest, policy, options.clip)
-        else:
-            shown = _check(options.file, manifest, policy)
+        shown = check_file(options.file, manifest, policy, options.clip)
     except Refused as error:
         refusal = error
     if options.json:
@@ -117,6 +112,15 @@ def run(options: argparse.Namespace) -> int:
         title = "title_redaction" if is_redaction(manifest) else title
         print("\n".join(_report(title, shown, refusal, options.lang)))
     return 0 if refusal is None else 1
+
+
+def check_file(path: Path, manifest: bytes, policy: Policy, clip: Path | None = None) -> _Shown:
+    """What a clip, a derivative or a redaction proves by its manifest (Refused when it does not hold)."""
+    if is_redaction(manifest):
+        return _check_redaction(path, manifest, policy, clip)
+    if is_derivative(manifest):
+        return _check_derivative(path, manifest, policy, clip)
+    return _check(path, manifest, policy)
 
 
 def _check(path: Path, manifest: bytes, policy: Policy) -> Shown:

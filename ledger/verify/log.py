@@ -107,7 +107,7 @@ def verify_log(
         # 3. The entries, each into the tree and into its place. What knows statements takes a while to load.
         from ledger.verify.signatures import SignatureChecker
 
-        with SignatureChecker(workers=workers) as checker:
+        with SignatureChecker(workers=workers, folder=folder) as checker:
             memory = _Memory(state, policy, signed, signatures=signatures)
             return _read_through(folder, signed, policy, checker, memory, progress=progress, follow=follow)
     except BadLogError as bad:
@@ -177,6 +177,7 @@ def _read_through(
             hashes.append(hash_)
             tree.append(hash_)
         tree.end_bundle(hashes)
+        checker.end_bundle(bundle, hashes)
         progress(tree.size, head.size)
         if broken is None:
             memory.keep_on_the_way(tree, replay, checker)

@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-from ledger.facts.calendar import Calendar, YearSchedule, china_mainland
+from ledger.facts.calendar import Calendar, YearSchedule, calendar_with, china_mainland
 from ledger.facts.case_clocks import ItemRules, TimedAct, case_clocks, parse_item
 from ledger.facts.figures.definitions import Counted, Row
 from ledger.facts.figures.journal import Fact, Journal, Place
@@ -176,8 +176,8 @@ class Followed:
             self._clocks[act.stream].take(act, recorded_us, self._calendar_of(registry))
 
     def _publish(self, act: Statement, recorded_us: int, registry: Registry) -> None:
-        schedules = [*registry.schedules, YearSchedule.from_json(act.data)]
-        self._calendar = (len(schedules), Calendar([*china_mainland().schedules, *schedules]))
+        schedules = (*registry.schedules, YearSchedule.from_json(act.data))
+        self._calendar = (len(schedules), calendar_with(schedules))
         for clocks in self._clocks.values():
             clocks.reckon_anew(recorded_us, self._calendar[1])
 

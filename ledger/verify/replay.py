@@ -193,7 +193,7 @@ class Replay:
         except Malformed as error:
             self._settle()  # what is wrong before comes first
             raise BadLogError(index, "malformed", error.message) from error
-        if (act.stream, act.type) != (LOG_STREAM, VOIDED):
+        if act.type != VOIDED or act.stream != LOG_STREAM:
             self._settle()
         if index == 0:
             self._open(act)

@@ -47,6 +47,8 @@ class Item(NamedTuple):
     grace_us: int
     from_us: int
     to_us: int | None
+    steps: tuple[str, ...] = ()
+    """Mandatory, in their order."""
 
 
 class Served(NamedTuple):

@@ -3,14 +3,14 @@
 Promise: the same log up to the same position gives the same rows, whatever the machine. What is kept is said in each
 detector; the registries are held, the cases are not.
 
-    A1 skipped · A2 claimed · A3 stall · A4 hugging · A5 batch · A6 after_hours · A7 asked_again · A8 gaming ·
-    A9 rare_hands, strangers · A10 own_decision, four_eyes · A11 fake_spot · A12 double_intake · A13 rating_bursts ·
-    A14 queue_order · A15 clip_access · A16 missing_footage · A17 card_replay · A18 trading_flags · A19 drift ·
-    A20 never_was
+    A1 mandatory, skipped · A2 claimed · A3 stall · A4 hugging · A5 batch · A6 after_hours · A7 asked_again ·
+    A8 gaming · A9 rare_hands, strangers · A10 own_decision, four_eyes · A11 fake_spot · A12 double_intake ·
+    A13 rating_bursts · A14 queue_order · A15 clip_access · A16 missing_footage · A17 card_replay ·
+    A18 trading_flags · A19 drift · A20 never_was
 
 For the detectors that imported logs have too, the steps of an approval are told apart by how its item is handled, and
-the order of steps (A1) by its item as well, where that has cases enough. An approval decided without any review is
-A12, and no A1 beside it.
+the order of steps (A1) by its item as well, where that has cases enough. Order is mined only for items whose steps the
+catalogue does not name. An approval decided without any review is A12, and no A1 beside it.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from ledger.facts.anomalies.found import DAY_US, Anomaly, Detector, Seen
 from ledger.facts.anomalies.four_eyes import FourEyes
 from ledger.facts.anomalies.gaming import Gaming
 from ledger.facts.anomalies.live import NOBODY, Act, Case, LiveLog, Register
+from ledger.facts.anomalies.mandatory import Mandatory
 from ledger.facts.anomalies.missing_footage import MissingFootage
 from ledger.facts.anomalies.never_was import NeverWas
 from ledger.facts.anomalies.own_decision import OwnDecision
@@ -84,11 +85,11 @@ def find_live(log: LiveLog, *, until_us: int, order: Order | None = None) -> lis
     """All anomalies of a live log, the highest score first, one per case and kind. ``until_us``: its recorded time."""
     register = log.register
     generic: list[tuple[Detector, _Sees]] = [
-        (Skipped(order), _Sees(register, {"approval"}, plain=order is not None, by_end=True)),
+        (Skipped(order), _Sees(register, {"approval"}, plain=order is not None, mined=order is None, by_end=True)),
         *(
             []
             if order is not None
-            else [(Skipped(most=_MOST_LABELS), _Sees(register, {"approval"}, by_item=True, by_end=True))]
+            else [(Skipped(most=_MOST_LABELS), _Sees(register, {"approval"}, by_item=True, mined=True, by_end=True))]
         ),
         (Stall(least_us=DAY_US), _Sees(register, None)),
         (RareHands(oftener=_OFTENER), _Sees(register, None, alike=True)),
@@ -97,7 +98,7 @@ def find_live(log: LiveLog, *, until_us: int, order: Order | None = None) -> lis
     hours, gaming, clips, strangers = AfterHours(register), Gaming(), ClipAccess(), Strangers(register)
     claimed, again, spot, intake = Claimed(), AskedAgain(), FakeSpot(), DoubleIntake()
     footage = MissingFootage(register, log.visits, until_us)
-    never, own, trading = NeverWas(register), OwnDecision(register), TradingFlags()
+    never, own, trading, mandatory = NeverWas(register), OwnDecision(register), TradingFlags(), Mandatory()
     n = 0
     without_review: set[int] = set()
     for case in chain(log.cases(), log.matters(), log.matters(*_FOOTAGE)):
@@ -121,6 +122,7 @@ def find_live(log: LiveLog, *, until_us: int, order: Order | None = None) -> lis
         own,
         trading,
         strangers,
+        mandatory,
     )
     for case in chain(log.cases(), log.matters(), log.matters(*_FOOTAGE)):
         if unreviewed(case):
@@ -144,6 +146,7 @@ def find_live(log: LiveLog, *, until_us: int, order: Order | None = None) -> lis
         never.found(n),
         own.found(n),
         trading.found(n),
+        mandatory.found(n),
         batch.find(log.strokes()),
         hugging.find(log.runs()),
         rating_bursts.find(log.ratings()),
@@ -188,13 +191,16 @@ class _Sees:
         alike: bool = False,
         plain: bool = False,
         promise: bool = False,
+        mined: bool = False,
     ) -> None:
         self._register, self._kinds = register, kinds
-        self._alike = alike
+        self._alike, self._mined = alike, mined
         self._by_item, self._by_end, self._plain, self._promise = by_item, by_end, plain, promise
 
     def wants(self, case: Case) -> bool:
         """Whether the detector looks at such a case."""
+        if self._mined and case.item is not None and case.item.steps:
+            return False
         if self._kinds is None:
             return case.kind not in _FOLLOWS and case.kind not in _FOOTAGE
         return case.kind in self._kinds and (not self._promise or (case.item is not None and not case.item.on_the_spot))

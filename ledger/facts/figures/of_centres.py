@@ -17,6 +17,7 @@
     accept_…           see ``met``   accepted, refused or forwarded in time
     finish_…           see ``met``   of accepted ones: decided in time, the extension included
     complaint_decided  decision      1 upheld or partly, 0 not                  the decision
+    lead               application   µs since its papers were listed, and 1 if by its day   the item
 
 What is cancelled or called off in time has no row; a drill or inspection cancelled past its day was not held.
 """
@@ -39,7 +40,7 @@ from ledger.facts.figures.journal import (
     of_window,
     term_us,
 )
-from ledger.statement import Statement
+from ledger.statement import Statement, instant_us
 
 EXPIRED: Final = frozenset({"expired", "purged"})
 
@@ -206,6 +207,30 @@ def _complaint(journal: Journal) -> Iterator[Fact]:
         yield Fact("complaint_decided", us, place, outcome, int(outcome in ("upheld", "partly")))
 
 
+# ── Help for enterprises ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _take_help(journal: Journal, verb: str, act: Statement, us: int, look: Look) -> None:
+    kept, data = journal.kept, act.data
+    match verb:
+        case "visited" if not kept:
+            _begin(journal, act, look, "administrative")
+            kept |= {"listed": {}, "leads": []}
+        case "papers_listed":
+            kept["listed"][data["milestone"]] = [act.at_us, data["item"], day_end_us(data["apply_by"])]
+        case "milestone_dropped":
+            kept["listed"].pop(data["milestone"], None)
+        case "applied_for":
+            listed, item, due = kept["listed"].pop(data["milestone"])
+            applied = instant_us(data["applied"])
+            kept["leads"].append([applied, item, applied - listed, int(applied <= due)])
+
+
+def _help(journal: Journal) -> Iterator[Fact]:
+    for applied, item, lead, in_time in journal.kept["leads"]:
+        yield Fact("lead", applied, journal.place, item, lead, in_time)
+
+
 SUBJECTS: Final[Mapping[str, Subject]] = {
     "assistance": Subject(_take_assistance, _assistance),
     "mediation": Subject(_take_mediation, _mediation),
@@ -214,4 +239,5 @@ SUBJECTS: Final[Mapping[str, Subject]] = {
     "inspection": Subject(_take_planned, lambda journal: _planned("inspection", journal)),
     "card": Subject(_take_card, _card),
     "complaint": Subject(_take_complaint, _complaint),
+    "enterprise_help": Subject(_take_help, _help),
 }

@@ -1,0 +1,78 @@
+"""What the ledger has of a recorder: how far its journal is sealed, its key, its cameras with their holds.
+
+For the recorder itself, beside the ledger or on a machine of its own, which asks over HTTP.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from ledger.door.hall import Hall
+from ledger.facts.footage import Footage, footage_stream, recorder_stream
+from ledger.statement import instant_text, open_statement
+from ledger.store.sequencer import now_us
+
+_LOOK_BACK_DAYS: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """``upto``: the last line that is sealed; ``keys``: the entries that gave it keys; ``cameras``: what to keep."""
+
+    upto: int
+    keys: tuple[bytes, ...]
+    cameras: dict[str, dict[str, Any]]
+
+    def as_json(self) -> dict[str, Any]:
+        """As it goes over HTTP."""
+        return {"upto": self.upto, "keys": [entry.hex() for entry in self.keys], "cameras": self.cameras}
+
+
+def sealed_upto(hall: Hall, actor: str) -> int:
+    """The last line that the ledger has of a recorder."""
+    today = datetime.fromtimestamp(now_us() / 1_000_000, UTC).date()
+    for back in range(_LOOK_BACK_DAYS):
+        found = _state(hall, recorder_stream(actor, (today - timedelta(days=back)).isoformat()))
+        if found is not None:
+            return int(found)
+    return 0
+
+
+def known_of(hall: Hall, actor: str) -> Known:
+    """All of it."""
+    _, registry = hall.door.registry()
+    keys = tuple(
+        entry
+        for _, _, entry in hall.reader.stream(f"key/{actor}")
+        if open_statement(entry).type in ("key.added.v1", "key.rotated.v1")
+    )
+    cameras = {
+        stream.removeprefix("camera/"): {
+            "retention_days": entry.data["retention_days"],
+            "holds": _holds(hall, stream.removeprefix("camera/")),
+        }
+        for stream, entry in registry.entries.items()
+        if stream.startswith("camera/") and not entry.closed and entry.data.get("recorder") == actor
+    }
+    return Known(sealed_upto(hall, actor), keys, cameras)
+
+
+def _holds(hall: Hall, camera: str) -> list[dict[str, str | None]]:
+    state = _state(hall, footage_stream(camera))
+    holds = state.holds.values() if isinstance(state, Footage) else ()
+    return [
+        {
+            "since": instant_text(one.since_us),
+            "until": instant_text(one.until_us),
+            "expires": None if one.expires_us is None else instant_text(one.expires_us),
+        }
+        for one in holds
+    ]
+
+
+def _state(hall: Hall, stream: str) -> Any:
+    _, registry = hall.door.registry()
+    found = hall.door.stream(registry, stream)
+    return None if found is None else found.state
