@@ -207,18 +207,19 @@ class Archive:
 
         Unavailable where the store does not answer: nothing is said to be destroyed that may still be there.
         """
-        if self.settings is None or self.settings.lock is None:
-            if any(self.is_carried(camera, one) for one in segments):
-                next(self.blobs.names(f"{self.recorder.folder.name}/{camera}/"), None)
-            return list(segments)
+        carried = {one.line.number for one in segments if self.is_carried(camera, one)}
+        if carried:
+            next(self.blobs.names(f"{self.recorder.folder.name}/{camera}/"), None)
         found = []
         for one in segments:
-            with suppress(NotFound):
-                locked = self.blobs.locked_until(blob_name(self.recorder, camera, one.says))
-                if locked is not None and locked > now:
-                    log.warning("the store keeps it longer", file=one.says["file"], until=instant_text(locked))
-                    continue
-            found.append(one)
+            locked = None
+            if one.line.number in carried:
+                with suppress(NotFound):
+                    locked = self.blobs.locked_until(blob_name(self.recorder, camera, one.says))
+            if locked is not None and locked > now:
+                log.warning("the store keeps it longer", file=one.says["file"], until=instant_text(locked))
+            else:
+                found.append(one)
         return found
 
     def destroy(self, camera: str, segments: Sequence[Segment]) -> None:

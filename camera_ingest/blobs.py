@@ -148,7 +148,7 @@ class Blobs:
             connect_timeout=_CONNECT_S,
             read_timeout=_READ_S,
             retries={"max_attempts": 2},
-            s3={"addressing_style": "auto"},
+            s3={"addressing_style": "auto" if self.settings.endpoint is None else "path"},
         )
         region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
         return get_session().create_client("s3", endpoint_url=self.settings.endpoint, region_name=region, config=config)

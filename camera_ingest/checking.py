@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,14 @@ from typing import Any
 from camera_ingest.archive import Archive, blob_name, hash_chunks
 from camera_ingest.folders import Recorder, recorder_named
 from camera_ingest.journal import lines_after
+from camera_ingest.remote import proved_acts, read_policy
 from camera_ingest.sealing import recorders_of
 from camera_ingest.segments import hash_file, is_as_sealed
 from camera_ingest.spans import Segment
 from ledger.door.hall import Hall
-from ledger.errors import Evidence
-from ledger.facts.footage import PURGED, SEALED
-from ledger.statement import instant_us, open_statement
+from ledger.errors import Evidence, Refused
+from ledger.facts.footage import PURGED, SEALED, footage_stream
+from ledger.statement import Statement, instant_us, open_statement
 from ledger.store.walking import read_kind
 from ledger.tree.merkle import root_of
 from ledger.verify.clip import Line, line_leaf
@@ -57,17 +58,41 @@ def check(hall: Hall, data: Path) -> Checked:
     """Walk all recorders of this machine."""
     found = Checked()
     for actor in recorders_of(data):
-        _check(hall, recorder_named(data, actor), found)
+        acts = (open_statement(entry) for entry in read_kind(hall.database, actor))
+        _check(recorder_named(data, actor), found, acts, lambda camera: _purges(hall, camera))
     return found
 
 
-def _check(hall: Hall, recorder: Recorder, found: Checked) -> None:
+def check_away(data: Path) -> Checked:
+    """The same for recorders whose ledger is elsewhere: against the statements noted here with their proofs."""
+    found, policy = Checked(), read_policy(data)
+    for actor in recorders_of(data):
+        recorder = recorder_named(data, actor)
+        try:
+            acts = list(proved_acts(recorder, policy))
+        except (Refused, Evidence) as error:
+            found.strange.append(f"{recorder.folder / 'batches'}: {error.message}")
+            continue
+
+        def purges(camera: str, acts: Sequence[Statement] = acts) -> list[tuple[int, int]]:
+            return _spans(act for act in acts if act.stream == footage_stream(camera))
+
+        _check(recorder, found, acts, purges)
+    return found
+
+
+def _check(
+    recorder: Recorder,
+    found: Checked,
+    acts: Iterable[Statement],
+    purges_of: Callable[[str], list[tuple[int, int]]],
+) -> None:
     try:
         lines = lines_after(recorder, 0)
     except Evidence as error:
         found.strange.append(error.message)
         return
-    upto = _check_batches(hall, recorder, lines, found)
+    upto = _check_batches(acts, lines, found)
     found.unsealed += sum(1 for line in lines if line.number > upto)
     purges: dict[str, list[tuple[int, int]]] = {}
     archive, stored = Archive.of(recorder), _Stored(recorder)
@@ -86,7 +111,7 @@ def _check(hall: Hall, recorder: Recorder, found: Checked) -> None:
         is_here, is_there = path.exists(), stored.has(archive, camera, name)
         if not is_here and not is_there:
             if camera not in purges:
-                purges[camera] = _purges(hall, camera)
+                purges[camera] = purges_of(camera)
             if any(low <= segment.start_us and segment.end_us <= high for low, high in purges[camera]):
                 found.purged += 1
             else:
@@ -127,12 +152,11 @@ class _Stored:
         return sorted(name for names in self._names.values() for name in names - self._asked)
 
 
-def _check_batches(hall: Hall, recorder: Recorder, lines: Sequence[Line], found: Checked) -> int:
+def _check_batches(acts: Iterable[Statement], lines: Sequence[Line], found: Checked) -> int:
     """The last line that the ledger has sealed; what was sealed must be what stands in the journal."""
     leaves = {line.number: line_leaf(line.text) for line in lines}
     upto = 0
-    for entry in read_kind(hall.database, recorder.actor):
-        act = open_statement(entry)
+    for act in acts:
         if act.type != SEALED:
             continue
         first, last = act.data["first"], act.data["last"]
@@ -146,5 +170,8 @@ def _check_batches(hall: Hall, recorder: Recorder, lines: Sequence[Line], found:
 
 
 def _purges(hall: Hall, camera: str) -> list[tuple[int, int]]:
-    acts = [open_statement(entry) for _, _, entry in hall.reader.stream(f"footage/{camera}")]
+    return _spans(open_statement(entry) for _, _, entry in hall.reader.stream(footage_stream(camera)))
+
+
+def _spans(acts: Iterable[Statement]) -> list[tuple[int, int]]:
     return [(instant_us(act.data["since"]), instant_us(act.data["until"])) for act in acts if act.type == PURGED]

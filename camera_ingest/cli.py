@@ -18,13 +18,14 @@ import orjson
 from camera_ingest import __doc__ as about
 from camera_ingest.folders import check_id
 from camera_ingest.redact_command import declare as declare_redact
-from ledger.errors import Malformed, MingjianError, Unavailable
+from ledger.errors import Malformed, MingjianError, Refused, Unavailable
 from ledger.statement import instant_text, instant_us
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from camera_ingest.clips import Cut
+    from camera_ingest.remote import Away
     from ledger.door.desk import Desk
     from ledger.door.hall import Hall
 
@@ -63,12 +64,18 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--json", action="store_true", help="one line of JSON on standard output")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
+    init = commands.add_parser("init", parents=[common], help="make a recorder on a machine of its own, and its key")
+    init.add_argument("--name", required=True, metavar="recorder/NAME")
+    init.add_argument("--policy", type=Path, required=True, metavar="FILE", help="whose ledger: its C2SP tlog-policy")
+    init.set_defaults(run=_init)
+
     add = commands.add_parser("add", parents=[common], help="register a camera, or change what is said of it")
     add.add_argument("id", metavar="ID", nargs="?")
     where = add.add_mutually_exclusive_group(required=True)
     where.add_argument("--url", help="where its stream is read: rtsp://…; stays on this machine")
     where.add_argument("--onvif", metavar="HOST[:PORT]", help="ask the camera itself for its stream")
     where.add_argument("--csv", type=Path, metavar="FILE", help="many at once: id,url,windows,name,place,…")
+    where.add_argument("--elsewhere", action="store_true", help="a recorder on another machine reads it")
     _password(add)
     add.add_argument("--untried", action="store_true", help="do not look whether its stream can be read")
     add.add_argument("--window", action="append", default=[], metavar="W", help="a window it covers; again for more")
@@ -95,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--segment-s", type=float, help=argparse.SUPPRESS)
     run.add_argument("--silence-s", type=float, help=argparse.SUPPRESS)
     run.add_argument("--health-s", type=float, help=argparse.SUPPRESS)
+    _away(run, "of a ledger on another machine: https://…; its token has the scope recorder")
     run.add_argument("--seconds", type=float, help="end by itself after so many seconds")
     run.set_defaults(run=_record)
 
@@ -119,6 +127,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     clip.add_argument("--out", type=Path, required=True, metavar="FILE", help="the clip; FILE.manifest.json beside it")
     clip.add_argument("--as", dest="actor", help="the custodian who cuts it")
+    _away(clip, "on a recorder's machine: where its ledger is; the token has the scope operator")
+    clip.add_argument("--key", type=Path, metavar="FILE", help="with --ledger: the custodian's key")
     clip.set_defaults(run=_clip)
 
     declare_redact(commands, common)
@@ -161,6 +171,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _away(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument("--ledger", metavar="URL", help=what)
+    parser.add_argument("--token-file", type=Path, metavar="FILE", help="a file whose first line is the token")
+
+
 def _password(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--user", default="", help="a name that the camera knows")
     parser.add_argument("--password-file", type=Path, metavar="FILE", help="a file whose first line is its password")
@@ -190,16 +205,47 @@ def _instant(text: str) -> int:
 
 @contextmanager
 def _ledger(data: Path) -> Iterator[Hall]:
+    from camera_ingest.remote import is_remote
     from ledger.door.hall import open_ledger
 
+    if is_remote(data):
+        raise Refused(
+            "the ledger of this folder's recorders is on another machine",
+            code="ledger-elsewhere",
+            mend="do this there; here work add, run, clip --ledger URL, status, segments, store and check",
+        )
     with open_ledger(data) as hall, hall.sequencing():
         yield hall
+
+
+def _init(options: argparse.Namespace) -> Mapping[str, Any]:
+    from camera_ingest.remote import make_recorder
+
+    check_id(options.name.removeprefix("recorder/"))
+    if not options.name.startswith("recorder/"):
+        raise Malformed("a recorder's name begins with recorder/", code="usage", mend="--name recorder/2")
+    found = make_recorder(options.data, options.name, options.policy.read_bytes())
+    add = f"mingjian keys add {found['actor']} --public {found['public_key']} --proof {found['proof']} --custody device"
+    return found | {"register": f"{add} --as officer/1"}
+
+
+def _away_of(options: argparse.Namespace) -> Away | None:
+    from camera_ingest.remote import Away, is_remote
+
+    if (options.ledger is None) != (options.token_file is None) or (options.ledger is None) == is_remote(options.data):
+        raise Malformed(
+            "a ledger elsewhere is reached by an address and a token, from a folder that mingjian-camera init made",
+            code="usage",
+            mend="--ledger URL --token-file FILE there, neither beside the ledger",
+        )
+    return None if options.ledger is None else Away(options.ledger, options.token_file)
 
 
 def _add(options: argparse.Namespace) -> Mapping[str, Any]:
     from camera_ingest.folders import Camera, write_camera
     from camera_ingest.listed import Listed, read_list
     from camera_ingest.registering import give_key, register
+    from camera_ingest.remote import is_remote
 
     if options.csv is not None:
         cameras = read_list(options.csv)
@@ -211,7 +257,7 @@ def _add(options: argparse.Namespace) -> Mapping[str, Any]:
         cameras = [
             Listed(
                 id=options.id,
-                url=_url_of(options),
+                url="" if options.elsewhere else _url_of(options),
                 windows=tuple(options.window),
                 name=options.name or options.id,
                 place=options.place,
@@ -221,8 +267,15 @@ def _add(options: argparse.Namespace) -> Mapping[str, Any]:
                 | {"masks": options.mask},
             )
         ]
-    streams = [None if options.untried else _try(one.url) for one in cameras]
+    streams = [None if options.untried or options.elsewhere else _try(one.url) for one in cameras]
     rows: list[dict[str, Any]] = []
+    if is_remote(options.data):
+        for one in cameras:
+            write_camera(options.data, Camera(one.id, one.url, one.recorder, one.retention_days))
+            words = [f" --window {window}" for window in one.windows]
+            there = f"mingjian-camera add {one.id} --elsewhere --recorder {one.recorder}{''.join(words)}"
+            rows.append({"camera": one.id, "recorder": one.recorder, "index": None, "register": there})
+        return rows[0] if options.csv is None else {"cameras": rows}
     with _ledger(options.data) as hall:
         outcomes = []
         for one in cameras:
@@ -236,9 +289,11 @@ def _add(options: argparse.Namespace) -> Mapping[str, Any]:
                 retention_days=one.retention_days,
                 **one.more,
             )
+            outcomes.append(outcome)
+            if options.elsewhere:
+                continue
             give_key(hall, one.recorder)
             write_camera(options.data, Camera(one.id, one.url, one.recorder, one.retention_days))
-            outcomes.append(outcome)
         placed = hall.wait_placed(outcomes)
     for one, outcome, stream in zip(cameras, outcomes, streams, strict=True):
         rows.append(
@@ -295,13 +350,16 @@ def _record(options: argparse.Namespace) -> Mapping[str, Any]:
         value = getattr(options, name)
         if value is not None:
             more += [f"--{name.replace('_', '-')}", str(value)]
-    supervise(options.data, options.ids, every_s=options.every_s, more=more, seconds=options.seconds)
+    supervise(
+        options.data, options.ids, every_s=options.every_s, more=more, seconds=options.seconds, away=_away_of(options)
+    )
     return {"cameras": [camera.id for camera in chosen(options.data, options.ids)], "recorded": True}
 
 
 def _status(options: argparse.Namespace) -> Mapping[str, Any]:
     from camera_ingest.archive import store_state
     from camera_ingest.folders import footage, read_cameras, recorder_named
+    from camera_ingest.remote import ledger_state
 
     rows = []
     for camera in read_cameras(options.data).values():
@@ -318,6 +376,7 @@ def _status(options: argparse.Namespace) -> Mapping[str, Any]:
                 "last_segment_end": seen.get("end"),
                 "sealed_at": sealed.get("at"),
                 "stopped_why": stopped.get("why"),
+                "ledger": ledger_state(recorder_named(options.data, camera.recorder)),
                 "store": store_state(recorder_named(options.data, camera.recorder), camera.id),
             }
         )
@@ -370,6 +429,8 @@ def _clip(options: argparse.Namespace) -> Mapping[str, Any]:
     missed: list[Missed] = []
     camera = camera_named(options.data, options.id) if by_span else None
     margin_us = read_margin(options.margin)
+    if (away := _away_of(options)) is not None:
+        return _clip_away(options, away)
     with _ledger(options.data) as hall:
         desk = custodian(hall, options.actor)
         if camera is not None:
@@ -394,6 +455,27 @@ def _clip(options: argparse.Namespace) -> Mapping[str, Any]:
     if by_span:
         return rows[0] | said
     return said | rows[0] | {"clips": rows, "missing": [one.as_json() for one in missed]}
+
+
+def _clip_away(options: argparse.Namespace, away: Away) -> Mapping[str, Any]:
+    """On a recorder's machine; what else a clip may need is at the ledger."""
+    from camera_ingest.clips import cut
+    from camera_ingest.folders import camera_named, recorder_named
+    from camera_ingest.remote import Custodian, Remote
+    from ledger.keys import SigningKey
+
+    asks_more = options.exact or options.view or options.complaint is not None
+    if options.since is None or options.key is None or options.actor is None or asks_more:
+        raise Malformed(
+            "on a recorder's machine a clip is cut by camera and span, by a custodian with a key of their own",
+            code="usage",
+            mend="clip ID --from A --to B --out FILE --ledger URL --token-file FILE --as ACTOR --key FILE",
+        )
+    camera = camera_named(options.data, options.id)
+    remote = Remote(options.data, recorder_named(options.data, camera.recorder), away)
+    by = Custodian(remote, away, options.actor, SigningKey.from_pem(options.key.read_bytes()))
+    done = cut(remote, by.say, remote.recorder, camera.id, options.since, options.until, options.out)
+    return {"camera": camera.id} | done.as_json()
 
 
 def _derivatives(hall: Hall, desk: Desk, cut: Cut, options: argparse.Namespace) -> dict[str, Any]:
@@ -506,8 +588,11 @@ def _purge(options: argparse.Namespace) -> Mapping[str, Any]:
 
 
 def _check(options: argparse.Namespace) -> Mapping[str, Any]:
-    from camera_ingest.checking import check
+    from camera_ingest.checking import check, check_away
+    from camera_ingest.remote import is_remote
 
+    if is_remote(options.data):
+        return check_away(options.data).as_json()
     with _ledger(options.data) as hall:
         return check(hall, options.data).as_json()
 

@@ -16,7 +16,7 @@ from datetime import date, timedelta
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import orjson
 
@@ -92,6 +92,53 @@ class _Part:
     spans: tuple[tuple[int, int], ...]  # of all its groups, in the file
 
 
+class Books(Protocol):
+    """The ledger as a clip needs it, here or elsewhere."""
+
+    @property
+    def policy(self) -> Policy:
+        """Under which proofs are checked before a clip is handed out."""
+
+    def seal(self) -> object:
+        """Have all lines sealed and placed."""
+
+    def batch(self, segment: Segment) -> Statement:
+        """The statement that seals a segment's line."""
+
+    def key(self) -> Statement:
+        """The statement that gave the recorder its key."""
+
+    def placed(self, act: Statement) -> dict[str, Any]:
+        """An entry with the proof of its place."""
+
+
+class _Here:
+    """The ledger in this folder. A sequencer must be running."""
+
+    def __init__(self, hall: Hall, recorder: Recorder, wait_s: float) -> None:
+        self._hall, self._recorder, self._wait_s = hall, recorder, wait_s
+        self._signed: SignedCheckpoint | None = None
+
+    @property
+    def policy(self) -> Policy:
+        return self._hall.publisher.alone
+
+    def seal(self) -> None:
+        sealed = seal_lines(self._hall, self._recorder)
+        self._hall.wait_placed(sealed, timeout_s=self._wait_s)
+        self._signed = signed_head(self._hall, [one.id for one in sealed])
+
+    def batch(self, segment: Segment) -> Statement:
+        return _batch_of(self._hall, self._recorder, segment)
+
+    def key(self) -> Statement:
+        return _key_of(self._hall, self._recorder)
+
+    def placed(self, act: Statement) -> dict[str, Any]:
+        assert self._signed is not None, "sealed before it is proved"
+        return placed(self._hall, self._signed, act)
+
+
 def cut_clip(
     hall: Hall,
     desk: Desk,
@@ -107,11 +154,24 @@ def cut_clip(
 
     What is still being written of the span is sealed for it: the segment ends at its next keyframe.
     """
+    return cut(_Here(hall, recorder, wait_s), desk.say, recorder, camera, since_us, until_us, out)
+
+
+def cut(
+    books: Books,
+    say: Callable[[str, str, dict[str, Any]], Outcome],
+    recorder: Recorder,
+    camera: str,
+    since_us: int,
+    until_us: int,
+    out: Path,
+) -> Cut:
+    """The same, with the ledger wherever it is; ``say`` states it for whoever cuts."""
     if not 0 < until_us - since_us <= MAX_SPAN_US:
         raise Refused("a clip is up to an hour long", code="clip-span", mend="cut several")
     # What is asked for may not be sealed yet: it is, before anything is cut.
     cut_now(recorder, camera, until_us)
-    sealed = seal_lines(hall, recorder)
+    books.seal()
     span, archive = span_of(recorder, camera, since_us, until_us), Archive.of(recorder)
     parts = [part for segment in span.segments if (part := _part(archive, camera, segment, since_us, until_us))]
     if not parts:
@@ -123,8 +183,6 @@ def cut_clip(
         )
     _write_clip(parts, out)
     digest, size = _digest(out)
-    hall.wait_placed(sealed, timeout_s=wait_s)
-    signed = signed_head(hall, [one.id for one in sealed])
     manifest = {
         "format": FORMAT,
         "camera": camera,
@@ -135,18 +193,18 @@ def cut_clip(
         },
         "gaps": _gaps(span),
         "clip": {"bytes": size, "sha256": digest},
-        **_proofs(hall, signed, recorder, parts),
+        **_proofs(books, recorder, parts),
     }
     raw = orjson.dumps(manifest, option=orjson.OPT_INDENT_2)
     beside = out.with_name(f"{out.name}.manifest.json")
     replace_file(beside, raw, durable=True)
     try:
-        shown = _check(out, raw, hall.publisher.alone)
+        shown = _check(out, raw, books.policy)
     except Refused as error:
         raise Evidence(
             f"the clip does not prove: {error.message}", code=error.code, mend="mingjian-camera check names the files"
         ) from error
-    outcome = desk.say(
+    outcome = say(
         footage_stream(camera),
         EXTRACTED,
         {
@@ -272,14 +330,14 @@ def _digest(path: Path) -> tuple[str, int]:
 # ------------------------------------------------------------------------------------------------------------- proofs
 
 
-def _proofs(hall: Hall, signed: SignedCheckpoint, recorder: Recorder, parts: Sequence[_Part]) -> dict[str, Any]:
+def _proofs(books: Books, recorder: Recorder, parts: Sequence[_Part]) -> dict[str, Any]:
     batches: list[Statement] = []
     segments = []
     for part in parts:
         line = part.segment.line
         act = next((one for one in batches if _holds(one, line.number)), None)
         if act is None:
-            act = _batch_of(hall, recorder, part.segment)
+            act = books.batch(part.segment)
             batches.append(act)
         texts = _lines(recorder, act)
         segments.append(
@@ -293,8 +351,8 @@ def _proofs(hall: Hall, signed: SignedCheckpoint, recorder: Recorder, parts: Seq
         )
     return {
         "segments": segments,
-        "batches": [placed(hall, signed, act) for act in batches],
-        "key": placed(hall, signed, _key_of(hall, recorder)),
+        "batches": [books.placed(act) for act in batches],
+        "key": books.placed(books.key()),
     }
 
 

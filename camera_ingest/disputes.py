@@ -7,7 +7,6 @@ and stands beside each clip as an offset.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,6 @@ from ledger.store.sequencer import now_us
 
 _MARGIN: Final = re.compile(r"([0-9]{1,5})(ms|s|m|h)?", re.ASCII)
 _UNITS_US: Final = {"ms": 1000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, None: 1_000_000}
-_PLACING_S: Final = 1.0
 MAX_MARGIN_US: Final = 1_800_000_000
 
 
@@ -98,16 +96,6 @@ def read_event(hall: Hall, named: str) -> Event:
             mend="dispute an event at a window: a ticket called or served, an application taken",
         )
     return Event(act, index, hall.reader.recorded_us([index])[index], window)
-
-
-def _placed(hall: Hall, text: str) -> int | None:
-    """The place of the statement of that id; one that was just stated is waited for."""
-    if re.fullmatch(r"[0-9a-f]{64}", text) is None:
-        return None
-    id_, until = bytes.fromhex(text), time.monotonic() + _PLACING_S
-    while (index := hall.reader.placed([id_]).get(id_)) is None and time.monotonic() < until:
-        time.sleep(0.02)
-    return index
 
 
 def cameras_of_event(hall: Hall, event: Event) -> list[Camera]:

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -169,24 +169,13 @@ def _destroy(
     held = standing(desk, camera)
     archive = Archive.of(recorder)
     free = {one.line.number for one in archive.destroyable(camera, segments, now=now_us())}
-    runs: list[list[Segment]] = [[]]
-    for segment in segments:
-        kept = segment.line.number not in free
-        if kept or held.held(segment.start_us, segment.end_us, now_us=now_us()):
-            runs.append([])
-        else:
-            runs[-1].append(segment)
+
+    def stays(one: Segment) -> bool:
+        return one.line.number not in free or bool(held.held(one.start_us, one.end_us, now_us=now_us()))
+
     done = []
-    for run in filter(None, runs):
-        size = sum(int(one.says["bytes"]) for one in run)
-        values = {
-            "since": instant_text(run[0].start_us),
-            "until": instant_text(run[-1].end_us),
-            "rule": rule,
-            "segments": len(run),
-            "bytes": size,
-            "root": root_of([bytes.fromhex(one.says["root"]) for one in run]).hex(),
-        }
+    for run in runs_of(segments, stays):
+        values = purged_values(run, rule)
         try:
             outcome = desk.say(footage_stream(camera), PURGED, values)
         except Refused as error:
@@ -195,8 +184,38 @@ def _destroy(
             continue  # a hold came in between: it wins
         # The statement first: dying here, the files are still there and the next purge says so again.
         archive.destroy(camera, run)
-        done.append(Purged(camera, len(run), size, outcome))
+        done.append(Purged(camera, len(run), values["bytes"], outcome))
     return done
+
+
+def runs_of(segments: Sequence[Segment], stays: Callable[[Segment], bool]) -> list[list[Segment]]:
+    """The segments that may go, in runs between those that stay: a statement speaks of one span without a hole."""
+    runs: list[list[Segment]] = [[]]
+    for segment in segments:
+        if stays(segment):
+            runs.append([])
+        else:
+            runs[-1].append(segment)
+    return [run for run in runs if run]
+
+
+def purged_values(run: Sequence[Segment], rule: str) -> dict[str, Any]:
+    """What is said of a run that goes."""
+    return {
+        "since": instant_text(run[0].start_us),
+        "until": instant_text(run[-1].end_us),
+        "rule": rule,
+        "segments": len(run),
+        "bytes": sum(int(one.says["bytes"]) for one in run),
+        "root": root_of([bytes.fromhex(one.says["root"]) for one in run]).hex(),
+    }
+
+
+def room_needed(recorder: Recorder) -> int:
+    """The bytes that must be free on a recorder's disk, when they are not; else 0."""
+    disk = shutil.disk_usage(recorder.folder)
+    need = min(_RESERVE_BYTES, disk.total // 20)
+    return need if disk.free < need else 0
 
 
 class Tidy:
@@ -221,8 +240,8 @@ class Tidy:
             if held != self._held.get(recorder.actor):
                 look_at_budget(desk, recorder, cameras)
                 self._held[recorder.actor] = held
-            total = shutil.disk_usage(recorder.folder).total
-            make_room(hall, desk, recorder, cameras, need_bytes=min(_RESERVE_BYTES, total // 20))
+            if need := room_needed(recorder):
+                make_room(hall, desk, recorder, cameras, need_bytes=need)
         except (Refused, Unavailable) as error:
             log.error("footage could not be tidied", recorder=recorder.actor, why=error.message)
 

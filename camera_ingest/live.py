@@ -43,6 +43,7 @@ from ledger.verify.fmp4 import Group, Init, read_group, read_init
 
 _LOOK_S: Final = 0.04
 _SCAN_S: Final = 0.2
+_QUIET_S: Final = 2.0
 _SILENT_S: Final = 5.0
 _TELL_S: Final = 2.0
 _AVC: Final = re.compile(rb"avcC\x01(...)", re.DOTALL)
@@ -96,9 +97,11 @@ def follow(folder: Path, *, still: Callable[[], bool] = lambda: True) -> Iterato
         if came:
             heard = now
             continue
-        if now - heard > _SILENT_S and now - told > _TELL_S:
-            told = now
-            yield _state(folder)
+        if now - heard > _QUIET_S and now - told > _TELL_S:
+            told, state = now, _state(folder)
+            # Where the recorder knows of no gap, the next group may just be long.
+            if state["state"] != "silent" or now - heard > _SILENT_S:
+                yield state
         time.sleep(_SCAN_S if over else _LOOK_S)
 
 

@@ -15,15 +15,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import orjson
 
 from camera_ingest.folders import Recorder
-from ledger.door.hall import Hall
 from ledger.facts.cameras import mask_of, masks_digest
 from ledger.files import replace_file
+
+if TYPE_CHECKING:
+    from ledger.door.hall import Hall
 
 Mask = tuple[int, int, int, int]
 _FILE: Final = "masks.json"

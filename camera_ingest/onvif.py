@@ -3,7 +3,8 @@
 Promise: ``discover`` sends one WS-Discovery probe for video transmitters, to the networks that this machine is in or to
 one address (routers keep multicasts to themselves), and lists who answered within the time given;
 ``ask`` says what one device is, how far its clock is off, and every profile with its address, the finest H.264 first.
-Nothing at a device is changed. What it answers is foreign text: it is shown, and never used as a name or a path.
+Nothing at a device is changed. What it answers is foreign text: it is shown, and never used as a name or a path; an
+address that is no stream's is left out.
 
 The probe is our own: the libraries for it cannot ask one address, and lose a thread where a network is odd.
 
@@ -38,6 +39,7 @@ _ADDRESSING: Final = "http://schemas.xmlsoap.org/ws/2004/08/addressing"
 _SCOPE: Final = "onvif://www.onvif.org/"
 # Recorded as it comes: whoever needs no transcoding to be looked at stands first.
 _PLAYABLE: Final = ("H264", "H265")
+_SCHEMES: Final = frozenset({"rtsp", "rtsps"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +211,9 @@ async def _ask(host: str, port: int, user: str, password: str) -> Device:
         ) from error
     finally:
         await camera.close()
-    order = [one for kind in _PLAYABLE for one in profiles if one.encoding == kind]
+    # An address that is no stream's could name a file of this machine.
+    streams = [one for one in profiles if urlsplit(one.url).scheme in _SCHEMES]
+    order = [one for kind in _PLAYABLE for one in streams if one.encoding == kind]
     order.sort(key=lambda one: (_PLAYABLE.index(one.encoding), -one.width * one.height))
     if not order:
         raise NotFound(

@@ -21,7 +21,7 @@ import cv2
 import orjson
 
 from camera_ingest.c2pa import sign_film
-from camera_ingest.clips import placed
+from camera_ingest.clips import placed, signed_head
 from camera_ingest.faces import COVER_US, Box, Covers, Faces, Follower, Presence, Track
 from camera_ingest.pictures import Film, Pixels, look_at, pictures, written
 from camera_ingest.watermark import draw
@@ -44,6 +44,7 @@ from ledger.facts.grants import CONFIRMED, GRANTED, REDACTED, grant_stream, reda
 from ledger.files import replace_file
 from ledger.statement import Statement, instant_text, open_statement
 from ledger.store.sequencer import now_us
+from ledger.tree.checkpoint import SignedCheckpoint
 from ledger.verify.clip import MAX_MANIFEST_BYTES, check_lines
 from ledger.verify.redaction import FORMAT, is_redaction, report_digest
 
@@ -270,11 +271,12 @@ def redact_clip(
     name = made[:32]
     outcome = state_redaction(desk, name, values)
     hall.wait_placed([outcome], timeout_s=_PLACED_S)
+    signed = signed_head(hall, [outcome.id])
     body = {
         "clip_manifest": base64.b64encode(parent).decode(),
-        "extracted": _proved(hall, footage_stream(camera), EXTRACTED, extracted.id.hex()),
-        "redacted": _proved(hall, redaction_stream(name), REDACTED, outcome.id.hex()),
-        "grant": None if grant is None else _proved(hall, grant_stream(grant), GRANTED),
+        "extracted": proved(hall, signed, footage_stream(camera), EXTRACTED, extracted.id.hex()),
+        "redacted": proved(hall, signed, redaction_stream(name), REDACTED, outcome.id.hex()),
+        "grant": None if grant is None else proved(hall, signed, grant_stream(grant), GRANTED),
         "confirmed": None,
     }
     _write_manifest(out, report, body)
@@ -292,7 +294,9 @@ def confirm(hall: Hall, desk: Desk, path: Path, *, seen: int, manifest: Path) ->
     outcome = confirm_redaction(hall, desk, name, seen=seen)
     hall.wait_placed([outcome], timeout_s=_PLACED_S)
     body = orjson.loads(raw)
-    body["confirmed"] = _proved(hall, redaction_stream(name), CONFIRMED, outcome.id.hex())
+    body["confirmed"] = proved(
+        hall, signed_head(hall, [outcome.id]), redaction_stream(name), CONFIRMED, outcome.id.hex()
+    )
     replace_file(manifest, orjson.dumps(body, option=orjson.OPT_INDENT_2), durable=True)
     return outcome
 
@@ -330,15 +334,14 @@ def _extracted(hall: Hall, camera: str, digest: str, manifest: str) -> Statement
     )
 
 
-def _proved(hall: Hall, stream: str, type_name: str, id_: str | None = None) -> dict[str, Any]:
-    """The newest statement of that type in a stream (or that one), and its proof."""
-    signed = hall.publisher.latest()
+def proved(hall: Hall, signed: SignedCheckpoint, stream: str, type_name: str, id_: str | None = None) -> dict[str, Any]:
+    """The newest statement of that type in a stream (or that one), and its proof under that head."""
     found = None
     for _, raw, entry in hall.reader.stream(stream):
         act = open_statement(entry)
         if act.type == type_name and id_ in (None, raw.hex()):
             found = act
-    if found is None or signed is None:
+    if found is None:
         raise Unavailable(f"{type_name} is not placed in the tree yet", code="not-placed", mend="try again")
     return placed(hall, signed, found)
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 import structlog
@@ -23,8 +23,9 @@ import structlog
 from camera_ingest.folders import Recorder, locked, read_cameras, recorder_named
 from camera_ingest.journal import lines_after
 from camera_ingest.masks import keep_masks
+from ledger.cases.recorders import sealed_upto
 from ledger.door.desk import Desk
-from ledger.door.door import Outcome, Wish
+from ledger.door.door import Outcome
 from ledger.door.hall import Hall, open_ledger
 from ledger.errors import MingjianError, Refused
 from ledger.facts.footage import HOLD_PLACED, MAX_LINES, SEALED, footage_stream, recorder_stream
@@ -41,7 +42,6 @@ CUT_S: Final = 3.0
 """How long one waits for a keyframe: cameras send one a second or two; where they do not, what is sealed must do."""
 _LOOK_S: Final = 1.0
 _CUT_LOOK_S: Final = 0.05
-_LOOK_BACK_DAYS: Final = 60
 # Lines that are statements of their own: what supervisors look at.
 _TOLD: Final = frozenset(
     {"recording_started", "recording_stopped", "gap_detected", "gap_ended", "clock_stepped", "tampered", "recovered"}
@@ -57,18 +57,28 @@ def seal_lines(hall: Hall, recorder: Recorder) -> list[Outcome]:
     """Carry all lines of a recorder that the ledger does not have yet; the batches' outcomes."""
     desk = device_desk(hall, recorder)
     with locked(recorder.folder / "sealing"):
-        upto = sealed_upto(desk, recorder)
+        upto = sealed_upto(hall, recorder.actor)
         lines = lines_after(recorder, upto)
         made = []
         for at in range(0, max(len(lines), 1), MAX_LINES):
             part = lines[at : at + MAX_LINES]
             made.append(_seal(desk, recorder, upto + 1, part))
             upto += len(part)
-        _remember(recorder, upto)
+        remember(recorder, upto)
         return made
 
 
-def _seal(desk: Desk, recorder: Recorder, first: int, lines: Sequence[Line]) -> Outcome:
+class Said(NamedTuple):
+    """What a recorder has to state, to a ledger here or elsewhere."""
+
+    stream: str
+    type: str
+    values: dict[str, Any]
+    request: str
+
+
+def batch_of(recorder: Recorder, first: int, lines: Sequence[Line]) -> Said:
+    """The statement that seals lines; ``first``: the number of the first one, also where there is none."""
     now = now_us()
     last = first + len(lines) - 1
     age_s = max((now - instant_us(line.says["written"]) for line in lines), default=0) // 1_000_000
@@ -81,8 +91,19 @@ def _seal(desk: Desk, recorder: Recorder, first: int, lines: Sequence[Line]) -> 
     }
     # An empty batch repeats numbers, so its request has the time beside them.
     request = f"seal-{first}-{last}" if lines else f"seal-{first}-none-{now}"
-    batch = desk.wish(recorder_stream(recorder.actor, _day(now)), SEALED, values, request=request)
-    told = [_tell(desk, line) for line in lines if line.says["kind"] in _TOLD]
+    return Said(recorder_stream(recorder.actor, _day(now)), SEALED, values, request)
+
+
+def told_of(lines: Sequence[Line]) -> list[Said]:
+    """The statements of what lines say of gaps and states."""
+    return [_tell(line) for line in lines if line.says["kind"] in _TOLD]
+
+
+def _seal(desk: Desk, recorder: Recorder, first: int, lines: Sequence[Line]) -> Outcome:
+    batch, *told = (
+        desk.wish(one.stream, one.type, one.values, request=one.request)
+        for one in (batch_of(recorder, first, lines), *told_of(lines))
+    )
     try:
         return desk.door.submit_all([*told, batch], desk.key)[-1]
     except Refused as error:
@@ -98,14 +119,12 @@ def _seal(desk: Desk, recorder: Recorder, first: int, lines: Sequence[Line]) -> 
         return desk.door.submit(batch, desk.key)
 
 
-def _tell(desk: Desk, line: Line) -> Wish:
+def _tell(line: Line) -> Said:
     says = line.says
     names = ("run", "at", "cause", "since", "state", "measured", "offset_us")
     values = {name: says[name] for name in names if says.get(name) is not None}
     type_ = f"footage.{says['kind']}.v1"
-    return desk.wish(
-        footage_stream(says["camera"]), type_, {**values, "line": line.number}, request=f"line-{line.number}"
-    )
+    return Said(footage_stream(says["camera"]), type_, {**values, "line": line.number}, f"line-{line.number}")
 
 
 def _sums(lines: Sequence[Line]) -> dict[str, Any]:
@@ -122,17 +141,8 @@ def _day(now: int) -> str:
     return datetime.fromtimestamp(now / 1_000_000, UTC).date().isoformat()
 
 
-def sealed_upto(desk: Desk, recorder: Recorder) -> int:
-    """The last line that the ledger has of a recorder."""
-    today = datetime.fromtimestamp(now_us() / 1_000_000, UTC).date()
-    for back in range(_LOOK_BACK_DAYS):
-        found = desk.state(recorder_stream(recorder.actor, (today - timedelta(days=back)).isoformat()))
-        if found is not None:
-            return int(found)
-    return 0
-
-
-def _remember(recorder: Recorder, upto: int) -> None:
+def remember(recorder: Recorder, upto: int) -> None:
+    """Write down how far the ledger has it."""
     # For `status`, with the ledger down; the ledger itself decides what comes next.
     replace_file(recorder.folder / "sealed.json", orjson.dumps({"at": instant_text(now_us()), "upto": upto}))
 

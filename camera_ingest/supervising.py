@@ -16,6 +16,7 @@ import structlog
 from camera_ingest.archive import CARRY_S, Carrier
 from camera_ingest.folders import Camera, camera_named, locked, read_cameras, recorder_named
 from camera_ingest.keeping import Tidy
+from camera_ingest.remote import Away, RemoteSealer
 from camera_ingest.sealing import EVERY_S, Sealer
 from camera_ingest.worker import STOPPED
 from ledger.errors import NotFound, Unavailable
@@ -81,9 +82,15 @@ def _wanted(data: Path, ids: Sequence[str]) -> dict[str, list[str]]:
 
 
 def supervise(
-    data: Path, ids: Sequence[str], *, every_s: float = EVERY_S, more: Sequence[str] = (), seconds: float | None = None
+    data: Path,
+    ids: Sequence[str],
+    *,
+    every_s: float = EVERY_S,
+    more: Sequence[str] = (),
+    seconds: float | None = None,
+    away: Away | None = None,
 ) -> None:
-    """Record until SIGTERM, Ctrl-C or ``seconds`` are over. ``more``: options of the workers.
+    """Record until SIGTERM, Ctrl-C or ``seconds`` are over. ``more``: options of the workers; ``away``: the ledger.
 
     Without ``ids`` it records all cameras of this machine, also those that are added, or pointed elsewhere, meanwhile.
     """
@@ -96,7 +103,11 @@ def supervise(
         with locked(recorder_named(data, recorder).folder / "lock", wait=False, held=held):
             pass
     children = [_Child(data, recorder, cameras, more) for recorder, cameras in found.items()]
-    sealer = Sealer(data, list(found), every_s=every_s, after=Tidy(data))
+    sealer: Sealer | RemoteSealer = (
+        Sealer(data, list(found), every_s=every_s, after=Tidy(data))
+        if away is None
+        else RemoteSealer(data, list(found), away, every_s=every_s)
+    )
     carrier = Carrier(data, list(found), every_s=min(every_s, CARRY_S))
     sealer.start()
     carrier.start()
