@@ -96,5 +96,7 @@ def states(connection: Connection, *, position: int | None = None) -> dict[str, 
     if position is None:
         rows = connection.execute(f"{query} WHERE to_index IS NULL".encode())
     else:
-        rows = connection.execute(f"{query} WHERE int8range(from_index, to_index) @> %s".encode(), (position - 1,))
+        rows = connection.execute(
+            f"{query} WHERE int8range(from_index, to_index) @> %s::bigint".encode(), (position - 1,)
+        )
     return {row[0]: _State(*row[1:])._asdict() for row in rows}

@@ -113,7 +113,7 @@ def apply(connection: Connection, chunk: Chunk) -> None:
     write_rows(
         connection,
         "UPDATE cards AS c SET answered_us = a.us, answered_index = a.index"
-        " FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) AS a (stream, us, index) WHERE c.stream = a.stream",
+        " FROM unnest(%b::text[], %b::bigint[], %b::bigint[]) AS a (stream, us, index) WHERE c.stream = a.stream",
         answers,
     )
     spans.write(connection, "card_states", "stage proposed")

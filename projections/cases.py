@@ -18,12 +18,12 @@ from psycopg import sql
 
 from ledger.errors import NotFound
 from ledger.facts.approval import FOLD, Approval, Branch, Stage
-from ledger.facts.case_clocks import ItemRules, TimedAct, parse_item
+from ledger.facts.case_clocks import ItemRules, TimedAct
 from ledger.facts.registry import Registry
 from ledger.facts.shown import ShownCase, kept
 from ledger.statement import StatementId
 from ledger.store.database import Connection
-from projections.chunk import Chunk, Spans, copy_rows, named, storable, write_rows
+from projections.chunk import Chunk, Spans, copy_rows, json_text, named, write_rows
 
 DDL: Final = """
 CREATE TABLE approvals (
@@ -88,8 +88,8 @@ def apply(connection: Connection, chunk: Chunk) -> None:
     acts = chunk.of("approval")
     if not acts:
         return
-    registry, rules = chunk.registry(), dict[str, ItemRules]()
-    cases = _load(connection, {act.said.stream for act in acts}, registry, rules)
+    registry = chunk.registry()
+    cases = _load(connection, {act.said.stream for act in acts}, registry)
     rows: list[tuple[Any, ...]] = []
     spans = Spans()
     for act in acts:
@@ -115,7 +115,7 @@ def apply(connection: Connection, chunk: Chunk) -> None:
                 said.window,
                 str(state.stage),
                 state.is_suspended,
-                orjson.dumps(storable(said.data)).decode(),
+                json_text(said.data),
             )
         )
     columns = "stream leaf_index seq recorded_us at_us type actor role unit win stage suspended data"
@@ -124,19 +124,16 @@ def apply(connection: Connection, chunk: Chunk) -> None:
     spans.write(connection, "approval_open", "stage suspended item units win")
 
 
-def _load(
-    connection: Connection, streams: set[str], registry: Registry, rules: dict[str, ItemRules]
-) -> dict[str, ShownCase]:
+def _load(connection: Connection, streams: set[str], registry: Registry) -> dict[str, ShownCase]:
     found = connection.execute(
         "SELECT stream, stage, item, state::text, item_version, unit, win, applied_us, received_us, first_index,"
-        " changed_us, last_index, acts FROM approvals WHERE stream = ANY(%s)",
+        " changed_us, last_index, acts FROM approvals WHERE stream = ANY(%b)",
         (sorted(streams),),
     )
     cases: dict[str, ShownCase] = {}
     for stream, stage, item, text, version, *rest in found:
-        if version not in rules:
-            rules[version] = parse_item(registry.item_versions[StatementId(bytes.fromhex(version))].data)
-        cases[stream] = ShownCase(_state(stage, item, rules[version], orjson.loads(text)), version, *rest)
+        rules = registry.item_versions[StatementId(bytes.fromhex(version))].rules
+        cases[stream] = ShownCase(_state(stage, item, rules, orjson.loads(text)), version, *rest)
     return cases
 
 
@@ -163,9 +160,9 @@ def _save(connection: Connection, cases: dict[str, ShownCase]) -> None:
     write_rows(
         connection,
         "INSERT INTO approvals SELECT stream, item, item_version, unit, win, stage, suspended, applied_us, received_us,"
-        " changed_us, first_index, last_index, acts, state::jsonb FROM unnest(%s::text[], %s::text[], %s::text[],"
-        " %s::text[], %s::text[], %s::text[], %s::boolean[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],"
-        " %s::bigint[], %s::bigint[], %s::text[]) AS u (stream, item, item_version, unit, win, stage, suspended,"
+        " changed_us, first_index, last_index, acts, state::jsonb FROM unnest(%b::text[], %b::text[], %b::text[],"
+        " %b::text[], %b::text[], %b::text[], %b::boolean[], %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[],"
+        " %b::bigint[], %b::bigint[], %b::text[]) AS u (stream, item, item_version, unit, win, stage, suspended,"
         " applied_us, received_us, changed_us, first_index, last_index, acts, state)"
         " ON CONFLICT (stream) DO UPDATE SET win = excluded.win, stage = excluded.stage,"
         " suspended = excluded.suspended, changed_us = excluded.changed_us, last_index = excluded.last_index,"

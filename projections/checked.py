@@ -17,6 +17,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from ledger.errors import Evidence
+from ledger.facts.registry import Registry
 from ledger.statement import open_statement
 from ledger.store.database import Connection, Database
 from ledger.store.reading import LogReader, Placed, read_places
@@ -44,12 +45,18 @@ _KINDS: Final[Mapping[str, tuple[Any, Mapping[str, str]]]] = {
 
 
 def check_stream(
-    database: Database, checkpoint: Checkpoint, stream: str, *, verified: Sequence[Placed] = ()
+    database: Database,
+    checkpoint: Checkpoint,
+    stream: str,
+    *,
+    verified: Sequence[Placed] = (),
+    registry: Registry | None = None,
 ) -> Position | None:
     """Raise Evidence when a projected row of ``stream`` is not what its statements say; else the position compared.
 
     ``verified``: statements of the stream that the caller has just had from ``LogReader.verified``; the others are
-    read here in the same way. None: no projection shows this kind of stream.
+    read here in the same way. ``registry``: the registries, read after ``verified``; it serves while nothing came
+    after those. None: no projection shows this kind of stream.
     """
     shown = _KINDS.get(stream.partition("/")[0])
     if shown is None:
@@ -61,11 +68,12 @@ def check_stream(
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             swap_lock(connection)
             position = read_position(connection)
-            acts = _acts(database, connection, checkpoint, stream, position.position, verified)
+            acts, is_known = _acts(database, connection, checkpoint, stream, position.position, verified)
             connection.execute("SET LOCAL search_path = pg_temp")
             if acts:
-                chunk = Chunk({acts[0].said.kind: acts}, lambda: read_registry(connection, _EVERYTHING))
-                projection.apply(connection, chunk)
+                # A statement that came meanwhile may be of somebody whom that registry does not know.
+                known = registry if is_known and registry is not None else read_registry(connection, _EVERYTHING)
+                projection.apply(connection, Chunk({acts[0].said.kind: acts}, lambda: known))
             for table, where in tables.items():
                 key = projection.TABLES[table].split(", ")
                 _compare(
@@ -94,8 +102,11 @@ def _acts(
     stream: str,
     position: int,
     verified: Sequence[Placed],
-) -> list[Act]:
-    """The stream's statements below ``position``, checked; voided ones are not among them, as in a ``Chunk``."""
+) -> tuple[list[Act], bool]:
+    """The stream's statements below ``position``, checked, without voided ones, as in a ``Chunk``.
+
+    With whether all were among ``verified``.
+    """
     rows = read_places(connection, stream, before=position)
     known = {placed.index: placed for placed in verified}
     missing = [index for index, _, _ in rows if index not in known]
@@ -108,7 +119,7 @@ def _acts(
             raise Evidence(f"{stream} has no statement {seq}", code="stream-gap", stream=stream, seq=seq)
         if not voided:
             acts.append(Act(index, recorded_us, said))
-    return acts
+    return acts, not missing
 
 
 def _rows(connection: Connection, schema: str, table: str, where: str, stream: str) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from psycopg import sql
 
 from ledger.facts.registry import Registry
@@ -51,6 +52,12 @@ def storable(value: Any) -> Any:
     return value
 
 
+def json_text(value: Any) -> str:
+    """``storable(value)`` as JSON."""
+    text = orjson.dumps(value).decode()
+    return text if "\\u0000" not in text else orjson.dumps(storable(value)).decode()
+
+
 def named(rows: Iterable[Sequence[Any]], names: str) -> list[dict[str, Any]]:
     """Rows as objects; ``names`` with a space between."""
     words = names.split()
@@ -68,7 +75,7 @@ def copy_rows(connection: Connection, table: str, columns: str, rows: Iterable[S
 
 
 def write_rows(connection: Connection, statement: str, rows: Sequence[Sequence[Any]]) -> None:
-    """Run one ``statement`` over all ``rows``: it unnests an array for each of their columns."""
+    """Run one ``statement`` over all ``rows``: it unnests an array (``%b``) for each of their columns."""
     if rows:
         connection.execute(statement.encode(), [list(column) for column in zip(*rows, strict=True)])
 
@@ -109,7 +116,7 @@ class Spans:
     def write(self, connection: Connection, table: str, columns: str) -> None:
         """End the spans of former chunks that ended in this one, and add those that began."""
         names = sql.SQL(", ").join(map(sql.Identifier, self._key))
-        arrays = sql.SQL(", ").join(sql.SQL(f"%s::{kind}[]") for kind in (*self._key.values(), "bigint"))
+        arrays = sql.SQL(", ").join(sql.SQL(f"%b::{kind}[]") for kind in (*self._key.values(), "bigint"))
         same = sql.SQL(" AND ").join(sql.SQL("s.{0} = e.{0}").format(name) for name in map(sql.Identifier, self._key))
         end = sql.SQL(
             "UPDATE {} AS s SET to_index = e.index FROM unnest({}) AS e ({}, index) WHERE {} AND s.to_index IS NULL"

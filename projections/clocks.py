@@ -17,7 +17,7 @@ from typing import Any, Final
 import orjson
 
 from ledger.facts.calendar import Calendar, YearSchedule, calendar_with
-from ledger.facts.case_clocks import ItemRules, TimedAct, case_clocks, parse_item
+from ledger.facts.case_clocks import ClocksByAct, ItemRules, TimedAct
 from ledger.facts.figures.of_cases import run_row
 from ledger.facts.registry import Registry
 from ledger.statement import StatementId
@@ -64,6 +64,7 @@ class _Case:
     rules: ItemRules
     acts: list[TimedAct]
     runs: dict[tuple[Any, ...], tuple[Any, ...]]
+    clocks: ClocksByAct | None = None
 
 
 def apply(connection: Connection, chunk: Chunk) -> None:
@@ -91,8 +92,10 @@ def _apply_acts(connection: Connection, registry: Registry, acts: list[Act]) -> 
     versions = Spans(_KEY)
     for act in acts:
         case = cases[act.said.stream]
-        case.acts.append(TimedAct.of(act.said, act.recorded_us))
-        _move(versions, act.said.stream, case, act, calendar)
+        if case.clocks is None:
+            case.clocks = ClocksByAct(case.rules, case.acts, calendar)
+        case.clocks.take(TimedAct.of(act.said, act.recorded_us))
+        _move(versions, act.said.stream, case, case.clocks, act)
     versions.write(connection, "clock_runs", _VALUES)
 
 
@@ -105,14 +108,13 @@ def _apply_schedule(connection: Connection, registry: Registry, act: Act) -> Non
     for low in range(0, len(rows), _CASES):
         cases = _load(connection, registry, [stream for (stream,) in rows[low : low + _CASES]], act.index)
         for stream, case in cases.items():
-            _move(versions, stream, case, act, calendar)
+            _move(versions, stream, case, ClocksByAct(case.rules, case.acts, calendar), act)
     versions.write(connection, "clock_runs", _VALUES)
 
 
-def _move(versions: Spans, stream: str, case: _Case, act: Act, calendar: Calendar) -> None:
-    """Reckon the case's runs anew as of ``act`` and note what is different."""
-    reckoned = case_clocks(case.rules, case.acts, as_of_us=act.recorded_us, calendar=calendar)
-    found: dict[tuple[Any, ...], tuple[Any, ...]] = dict(run_row(run) for run in reckoned.runs)
+def _move(versions: Spans, stream: str, case: _Case, clocks: ClocksByAct, act: Act) -> None:
+    """Reckon the case's runs as of ``act`` and note what is different."""
+    found: dict[tuple[Any, ...], tuple[Any, ...]] = dict(run_row(run) for run in clocks.runs(act.recorded_us))
     # A run may be gone: the joint clock takes the statutory one's place.
     for key in [*found, *(key for key in case.runs if key not in found)]:
         versions.move((stream, *key), case.runs.get(key), found.get(key), act.index)
@@ -131,23 +133,20 @@ def calendar_before(connection: Connection, before: int) -> Calendar:
 
 def _load(connection: Connection, registry: Registry, streams: list[str], before: int) -> dict[str, _Case]:
     """The cases with their acts before that leaf, and their runs as they are written."""
-    rules: dict[str, ItemRules] = {}
     cases: dict[str, _Case] = {}
     for stream, version in connection.execute(
-        "SELECT stream, item_version FROM approvals WHERE stream = ANY(%s) ORDER BY stream", (streams,)
+        "SELECT stream, item_version FROM approvals WHERE stream = ANY(%b) ORDER BY stream", (streams,)
     ):
-        if version not in rules:
-            rules[version] = parse_item(registry.item_versions[StatementId(bytes.fromhex(version))].data)
-        cases[stream] = _Case(rules[version], [], {})
+        cases[stream] = _Case(registry.item_versions[StatementId(bytes.fromhex(version))].rules, [], {})
     for stream, seq, type_, data, at_us, recorded_us in connection.execute(
         "SELECT stream, seq, type, data::text, at_us, recorded_us FROM approval_acts"
-        " WHERE stream = ANY(%s) AND leaf_index < %s ORDER BY stream, leaf_index",
+        " WHERE stream = ANY(%b) AND leaf_index < %s ORDER BY stream, leaf_index",
         (streams, before),
     ):
         act = TimedAct(seq=seq, type=type_, data=orjson.loads(data), claimed_us=at_us, recorded_us=recorded_us)
         cases[stream].acts.append(act)
     columns = f"{' '.join(_KEY)} {_VALUES}".replace(" ", ", ")
-    query = f"SELECT {columns} FROM clock_runs WHERE stream = ANY(%s) AND to_index IS NULL"  # noqa: S608 constants
+    query = f"SELECT {columns} FROM clock_runs WHERE stream = ANY(%b) AND to_index IS NULL"  # noqa: S608 constants
     for row in connection.execute(query.encode(), (streams,)):
         cases[row[0]].runs[row[1:5]] = row[5:]
     return cases

@@ -18,7 +18,7 @@ from typing import Any, Final
 import orjson
 from psycopg import sql
 
-from ledger.facts.calendar import Calendar, china_mainland
+from ledger.facts.calendar import Calendar, calendar_with
 from ledger.facts.figures.definitions import DIMENSIONS, Counted, Row
 from ledger.facts.figures.journal import Fact, Journal, Place
 from ledger.facts.figures.of_cases import COUNTED_CLOCKS, branch_place, branch_units, run_facts
@@ -74,7 +74,7 @@ class _Look:
         self._connection = connection
         self._registry = registry
         self._journals = journals
-        self._versions: dict[str, list[tuple[int, int | None, bool, Any]]] = {}
+        self._things: dict[str, dict[str, list[tuple[int, int | None, bool, Any]]]] = {}
         self._schedules: list[int] | None = None
         self._calendars: dict[int, Calendar] = {}
 
@@ -82,12 +82,16 @@ class _Look:
         return self._registry.item_versions[StatementId(bytes.fromhex(version))].data
 
     def entry(self, stream: str) -> Mapping[str, Any] | None:
-        if stream not in self._versions:
-            self._versions[stream] = self._connection.execute(
-                "SELECT leaf_index, to_index, closed, data FROM registry_versions WHERE thing = %s AND NOT proposal",
-                (stream,),
-            ).fetchall()
-        for begun, ended, closed, data in self._versions[stream]:
+        kind = stream.partition("/")[0]
+        if kind not in self._things:  # units or windows: all of them cost little more than one
+            of_kind = self._things[kind] = defaultdict(list)
+            for thing, *version in self._connection.execute(
+                "SELECT thing, leaf_index, to_index, closed, data FROM registry_versions WHERE kind = %s"
+                " AND NOT proposal ORDER BY leaf_index",
+                (kind,),
+            ):
+                of_kind[thing].append((version[0], version[1], version[2], version[3]))
+        for begun, ended, closed, data in self._things[kind].get(stream, ()):
             if begun < self.index and (ended is None or ended >= self.index):
                 return None if closed else data
         return None
@@ -139,10 +143,10 @@ def apply(connection: Connection, chunk: Chunk) -> None:
 
 
 def _changes(index: int, stream: str, before: Counter[Fact], after: Counter[Fact]) -> Iterable[tuple[Any, ...]]:
-    if before == after:
+    if dict.__eq__(before, after):  # a Counter's own asks for every fact twice
         return
-    for fact in [*before, *(fact for fact in after if fact not in before)]:
-        weight = after[fact] - before[fact]
+    for fact in {**before, **after}:
+        weight = after.get(fact, 0) - before.get(fact, 0)
         if weight:
             yield _row(index, stream, fact, weight)
 
@@ -153,7 +157,7 @@ def _row(index: int, stream: str, fact: Fact, weight: int) -> tuple[Any, ...]:
 
 def _load(connection: Connection, streams: set[str]) -> dict[str, Journal]:
     rows = connection.execute(
-        "SELECT stream, place, kept::text FROM fact_journals WHERE stream = ANY(%s)", (sorted(streams),)
+        "SELECT stream, place, kept::text FROM fact_journals WHERE stream = ANY(%b)", (sorted(streams),)
     )
     return {stream: Journal(Place(*place), orjson.loads(kept)) for stream, place, kept in rows}
 
@@ -162,7 +166,7 @@ def _save(connection: Connection, journals: Mapping[str, Journal]) -> None:
     write_rows(
         connection,
         "INSERT INTO fact_journals SELECT stream, ARRAY[unit, win, item, centre, tier, zone], kept::jsonb"
-        " FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])"
+        " FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[])"
         " AS u (stream, unit, win, item, centre, tier, zone, kept)"
         " ON CONFLICT (stream) DO UPDATE SET place = excluded.place, kept = excluded.kept",
         [(stream, *journal.place, orjson.dumps(journal.kept).decode()) for stream, journal in sorted(journals.items())],
@@ -263,8 +267,7 @@ def calendar_of(connection: Connection, *, position: int | None = None) -> Calen
         " AND (%(position)s::bigint IS NULL OR leaf_index < %(position)s) ORDER BY leaf_index",
         {"position": position},
     )
-    of_log = Calendar.from_json(data for (data,) in rows).schedules
-    return Calendar([*china_mainland().schedules, *of_log])
+    return calendar_with(Calendar.from_json(data for (data,) in rows).schedules)
 
 
 @dataclass(frozen=True, slots=True)

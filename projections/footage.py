@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from ledger.facts.grants import WATCHING_US
 from ledger.facts.types import verb_of
 from ledger.statement import instant_us
 from ledger.store.database import Connection
@@ -39,9 +40,10 @@ CREATE TABLE clip_grants (
     rights     text[] NOT NULL,
     expires_us bigint,
     granter    text   COLLATE "C",
-    views      bigint NOT NULL,
+    views      bigint NOT NULL,                     -- watchings, of however many pieces
     asked_us   bigint NOT NULL,
-    granted_us bigint
+    granted_us bigint,
+    viewed_us  bigint                               -- the last of it
 );
 CREATE INDEX ON clip_grants (clip);
 CREATE TABLE clip_redactions (
@@ -120,7 +122,7 @@ def _of_grant(connection: Connection, act: Act) -> None:
     match verb_of(said.type):
         case "clip_requested":
             connection.execute(
-                "INSERT INTO clip_grants VALUES (%s, %s, %s, %s, %s, %s, 'requested', %s, NULL, NULL, 0, %s, NULL)",
+                "INSERT INTO clip_grants VALUES (%s, %s, %s, %s, %s, %s, 'requested', %s, NULL, NULL, 0, %s)",
                 (
                     said.stream,
                     data["clip"],
@@ -143,7 +145,11 @@ def _of_grant(connection: Connection, act: Act) -> None:
         case "grant_withdrawn":
             connection.execute("UPDATE clip_grants SET stage = 'withdrawn' WHERE stream = %s", (said.stream,))
         case "clip_viewed":
-            connection.execute("UPDATE clip_grants SET views = views + 1 WHERE stream = %s", (said.stream,))
+            connection.execute(
+                "UPDATE clip_grants SET viewed_us = %(us)s, views = views"
+                " + CASE WHEN %(us)s - viewed_us <= %(one)s THEN 0 ELSE 1 END WHERE stream = %(stream)s",
+                {"us": act.recorded_us, "one": WATCHING_US, "stream": said.stream},
+            )
 
 
 def _of_redaction(connection: Connection, act: Act) -> None:
@@ -163,7 +169,9 @@ def _of_redaction(connection: Connection, act: Act) -> None:
 # ── Reads ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 _FILE: Final = "statement clip camera kind sha256 from_us to_us offset_us placed_index placed_us"
-_GRANT: Final = "stream clip viewer complaint purpose basis stage rights expires_us granter views asked_us granted_us"
+_GRANT: Final = (
+    "stream clip viewer complaint purpose basis stage rights expires_us granter views asked_us granted_us viewed_us"
+)
 
 
 def files_of(connection: Connection, clips: Sequence[str]) -> list[dict[str, Any]]:

@@ -173,7 +173,7 @@ def apply(connection: Connection, chunk: Chunk) -> None:
     _write_cases(connection, list(cases.values()))
     write_rows(
         connection,
-        "INSERT INTO imported_dates SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[])"
+        "INSERT INTO imported_dates SELECT * FROM unnest(%b::text[], %b::text[], %b::bigint[], %b::bigint[])"
         " ON CONFLICT (source, name, case_index) DO UPDATE SET us = excluded.us",
         [(*key, us) for key, us in dates.items()],
     )
@@ -225,8 +225,8 @@ def _write_cases(connection: Connection, cases: Sequence[_Case]) -> None:
         " first_us = least(c.first_us, u.first_us), last_us = greatest(c.last_us, u.last_us),"
         " events = c.events + u.events, flagged = c.flagged + u.flagged,"
         " flags = btrim(c.flags || ' ' || u.flags), attributes = c.attributes || u.attributes::jsonb"
-        " FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[],"
-        " %s::bigint[], %s::bigint[], %s::text[], %s::text[]) AS u"
+        " FROM unnest(%b::text[], %b::bigint[], %b::text[], %b::bigint[], %b::bigint[], %b::bigint[],"
+        " %b::bigint[], %b::bigint[], %b::text[], %b::text[]) AS u"
         " (source, case_index, stream, case_no, first_us, last_us, events, flagged, flags, attributes)"
         " WHERE c.source = u.source AND c.case_index = u.case_index",
         [row for row, case in zip(rows, cases, strict=True) if not case.is_new],

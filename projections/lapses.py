@@ -47,7 +47,7 @@ def apply(connection: Connection, chunk: Chunk) -> None:
         rows[act.said.stream] = _row(rows.get(act.said.stream), act.said.stream, act.said.type, act.said.data)
     write_rows(
         connection,
-        "INSERT INTO lapses SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::boolean[])",
+        "INSERT INTO lapses SELECT * FROM unnest(%b::text[], %b::text[], %b::bigint[], %b::boolean[])",
         [row for row in rows.values() if row is not None],
     )
 

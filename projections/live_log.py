@@ -33,7 +33,7 @@ from ledger.facts.anomalies.live import (
     Span,
     Turn,
 )
-from ledger.facts.calendar import Calendar, china_mainland
+from ledger.facts.calendar import Calendar, calendar_with
 from ledger.facts.case_clocks import day_at, parse_item
 from ledger.facts.clocks import SHANGHAI
 from ledger.facts.types import verb_of
@@ -127,8 +127,8 @@ class LiveRows:
                 self.position,
             )
         ]
-        schedules = [*china_mainland().schedules, *Calendar.from_json(of_log).schedules]
-        known = Calendar(schedules).as_known(day_at(self.until_us)).schedules.values()
+        calendar = calendar_with(Calendar.from_json(of_log).schedules)
+        known = calendar.as_known(day_at(self.until_us)).schedules.values()
         return (
             frozenset().union(*(schedule.days_off for schedule in known)),
             frozenset().union(*(schedule.working_weekends for schedule in known)),
@@ -142,7 +142,7 @@ class LiveRows:
             return
         rules = parse_item(data)
         since = at_us if data.get("valid_from") is None else _midnight_us(date.fromisoformat(data["valid_from"]))
-        item = Item(code, rules.unit, rules.on_the_spot, rules.grace_us, since, None)
+        item = Item(code, rules.unit, rules.on_the_spot, rules.grace_us, since, None, rules.steps)
         known.append(item)
         self._versions[statement] = item
 

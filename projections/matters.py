@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
-import orjson
-
 from ledger.facts.streams import FOLDS
 from ledger.store.database import Connection
-from projections.chunk import Chunk, copy_rows, storable
+from projections.chunk import Chunk, copy_rows, json_text
 
 DDL: Final = """
 CREATE TABLE matter_acts (
@@ -66,7 +64,7 @@ def apply(connection: Connection, chunk: Chunk) -> None:
                 act.said.role,
                 act.said.unit,
                 act.said.window,
-                orjson.dumps(storable(act.said.data)).decode(),
+                json_text(act.said.data),
             )
             for act in acts
         ),

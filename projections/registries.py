@@ -13,14 +13,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import orjson
 from psycopg import sql
 
 from ledger.facts.registry import CLOSING
 from ledger.facts.types import GOVERNING_KINDS
 from ledger.keys import thumbprint
 from ledger.store.database import Connection
-from projections.chunk import Act, Chunk, copy_rows, named, storable
+from projections.chunk import Act, Chunk, copy_rows, json_text, named
 
 DDL: Final = """
 CREATE TABLE registry_versions (
@@ -72,7 +71,7 @@ def apply(connection: Connection, chunk: Chunk) -> None:
                 said.actor,
                 said.at_us,
                 act.recorded_us,
-                orjson.dumps(storable(said.data)).decode(),
+                json_text(said.data),
             ]
         )
         if not proposal:

@@ -94,7 +94,7 @@ _SETUP_LOCK: Final = 4823093174209360
 _REBUILD_LOCK: Final = 4823093174209361
 _SWAP_LOCK: Final = 4823093174209362
 _CHUNK_LOCK: Final = 4823093174209365
-_SLOW_S: Final = 0.5
+_SLOW_S: Final = 0.75
 _MANY: Final = 2000  # entries folded at once that make the planner's figures wrong
 _LEAST_BATCH: Final = 100
 _SWAP_PATIENCE_S: Final = 60.0
@@ -247,7 +247,7 @@ class Projector:
         progress: Progress | None = None,
         end: int | None = None,
     ) -> int:
-        folded = 0
+        folded, most, count_at = 0, batch, _MANY
         while stop is None or not stop.is_set():
             size = self._reader.head().size
             position = _position(connection, schema)
@@ -261,25 +261,37 @@ class Projector:
                 )
             if position == (size if end is None else end):
                 break
-            began = time.monotonic()
+            if folded >= count_at:
+                _analyze(connection, schema)
+                count_at = 4 * folded
             after = min(position + batch, size if end is None else end)
             with _alone(connection, schema):
                 # Whoever waited finds it folded, and has read nothing for it.
-                done = _position(connection, schema) == position and self._fold(
-                    connection, schema, position, after, size
+                wrote_s = (
+                    self._fold(connection, schema, position, after, size)
+                    if _position(connection, schema) == position
+                    else None
                 )
-            if done:
-                folded += after - position
-                if progress is not None:
-                    progress(after, size)
-            if time.monotonic() - began > _SLOW_S:
+            if wrote_s is None:
+                continue
+            folded += after - position
+            if progress is not None:
+                progress(after, size)
+            if wrote_s > _SLOW_S:
                 batch = max(_LEAST_BATCH, batch // 2)
+            elif wrote_s < _SLOW_S / 3:
+                batch *= 2
+            batch = min(batch, most)
         return folded
 
-    def _fold(self, connection: Connection, schema: str, start: int, stop: int, size: int) -> bool:
-        """Fold entries ``start`` ≤ index < ``stop`` and move the cursor; False when another projector was faster."""
+    def _fold(self, connection: Connection, schema: str, start: int, stop: int, size: int) -> float | None:
+        """Fold entries ``start`` ≤ index < ``stop`` and move the cursor: how long it wrote (s).
+
+        None when another projector was faster.
+        """
         # 1. Read and open, before any transaction: it takes the longest, and nothing is written yet.
         chunk, recorded_us = self._read(connection, start, stop, size)
+        began = time.monotonic()
         with connection.transaction():
             connection.execute(sql.SQL("SET LOCAL search_path = {}").format(sql.Identifier(schema)))
             # What a crash takes away is folded again: waiting for the disk would buy nothing.
@@ -289,11 +301,11 @@ class Projector:
                 "UPDATE cursor SET position = %s, recorded_us = %s WHERE position = %s", (stop, recorded_us, start)
             )
             if moved.rowcount != 1:
-                return False
+                return None
             # 3. Write what follows. Dying here or before undoes all of it, cursor and tables alike.
             for projection in PROJECTIONS:
                 projection.apply(connection, chunk)
-        return True
+        return time.monotonic() - began
 
     def _read(self, connection: Connection, start: int, stop: int, size: int) -> tuple[Chunk, int]:
         # One more than asked for: a void stands right behind the statement that it voids, in the same batch.

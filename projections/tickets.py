@@ -61,7 +61,7 @@ def apply(connection: Connection, chunk: Chunk) -> None:
     rows = {
         row[0]: _ticket(*row[1:])
         for row in connection.execute(
-            sql.SQL("SELECT {} FROM tickets WHERE stream = ANY(%s)").format(names),
+            sql.SQL("SELECT {} FROM tickets WHERE stream = ANY(%b)").format(names),
             (sorted({act.said.stream for act in acts}),),
         )
     }
@@ -77,9 +77,9 @@ def apply(connection: Connection, chunk: Chunk) -> None:
         spans.move(stream, before, shown.span(), act.index)
     write_rows(
         connection,
-        "INSERT INTO tickets SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[],"
-        " %s::text[], %s::text[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],"
-        " %s::bigint[])"
+        "INSERT INTO tickets SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[],"
+        " %b::text[], %b::text[], %b::bigint[], %b::text[], %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[],"
+        " %b::bigint[])"
         " ON CONFLICT (stream) DO UPDATE SET stage = excluded.stage, win = excluded.win, calls = excluded.calls,"
         " served_case = excluded.served_case, last_index = excluded.last_index, called_us = excluded.called_us,"
         " ended_us = excluded.ended_us",
