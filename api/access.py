@@ -41,6 +41,14 @@ class Access:
         """Drafts keep sealed values at once, so not everybody may have one made."""
         self._check(bearer, "operator", "drafts are made for operators")
 
+    def drafter(self, bearer: Bearer) -> str:
+        """Drafts are made for operators, and for recorders of what they state themselves; the scope."""
+        scope = None if bearer is None else self._tokens.scope(bearer.credentials)
+        if scope == "recorder":
+            return scope
+        self.operator(bearer)
+        return "operator"
+
     def reader(self, request: Request, bearer: Bearer) -> None:
         """Case data is for readers: a token, or the session of a browser."""
         if bearer is not None:

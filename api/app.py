@@ -29,6 +29,7 @@ from api.routes import (
     complaints,
     deadletters,
     footage,
+    live,
     log,
     metrics,
     pages,
@@ -147,6 +148,7 @@ def create_app(hall: Hall) -> FastAPI:
     app.include_router(webhook.routes(hall))
     app.include_router(deadletters.routes(hall, access, shown))
     app.include_router(footage.routes(hall, access, shown))
+    app.include_router(live.routes(hall, access, shown))
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     app.add_middleware(Guard)
     return app

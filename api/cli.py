@@ -18,11 +18,13 @@ from api.demo_commands import demo_app
 from api.erasure_commands import erasure_app
 from api.exchange_commands import export_app, import_app
 from api.grant_commands import grant_app
+from api.hook_commands import hook_app
 from api.log_commands import log_app
 from api.metric_commands import metrics_app
 from api.options import DEFAULT_DATA, Data, Json
 from api.output import answer, complain, log_to_stderr, speaking
 from api.oversight_commands import anomalies_app
+from api.patrol_commands import patrol_app
 from api.registry_commands import keys_app, registry_app
 from api.time_commands import time_app
 from api.upkeep_commands import upkeep_app
@@ -40,6 +42,8 @@ app.add_typer(cards_app, name="cards")
 app.add_typer(anomalies_app, name="anomalies")
 app.add_typer(case_app, name="case")
 app.add_typer(grant_app, name="grant")
+app.add_typer(hook_app, name="hook")
+app.add_typer(patrol_app, name="patrol")
 app.add_typer(demo_app, name="demo")
 app.add_typer(deadletter_app, name="deadletter")
 log_app.add_typer(time_app, name="time-token")

@@ -1,7 +1,7 @@
 """Films for one viewer: a granted span with the viewer and the time burned in, served piece by piece.
 
-    DATA/clips/shown/NAME.mp4     made once for a grant, viewer, file and day; an hour after its day it is removed
-    DATA/clips/shown/NAME.json    which bytes are which seconds: [[start, end, from µs, to µs], …] of the film
+    DATA/clips/shown/NAME.mp4     made once for a grant, viewer, file and day; removed after a day, or with its grant
+    DATA/clips/shown/NAME.json    {"grant", "rows"}: which bytes are which seconds: [[start, end, from µs, to µs], …]
 
 Promise: no byte of a piece leaves before the statement stands that says which seconds it shows. A piece is up to ten
 seconds long, whatever was asked for; browsers ask for the next. Pictures are decoded by another program, never here.
@@ -23,7 +23,7 @@ from typing import Final
 
 import orjson
 
-from ledger.cases.grants import Opened
+from ledger.cases.grants import Opened, read_grant
 from ledger.cases.kept_footage import clips_folder, kept
 from ledger.door.hall import Hall
 from ledger.errors import Malformed, Unavailable
@@ -66,18 +66,19 @@ def film_for(hall: Hall, seen: Opened, *, link: str | None = None) -> ViewerFilm
     """The film of what was opened, made when there is none yet."""
     made_us = now_us()
     day = instant_text(made_us)[:10]
-    told = "\0".join([seen.grant, seen.viewer, seen.sha256, str(seen.since_us), str(seen.until_us), link or day])
+    span = str(seen.since_us), str(seen.until_us)
+    told = "\0".join(["2", seen.grant, seen.viewer, seen.sha256, *span, link or day])
     path = clips_folder(hall.data, "shown") / f"{hashlib.sha256(told.encode()).hexdigest()}.mp4"
     index = path.with_suffix(".json")
     if not index.exists():
         with _MAKING:  # one at a time: encoding takes all the cores there are
             if not index.exists():
-                _remove_old(path.parent)
+                _remove(hall)
                 text = f"{seen.viewer}  {seen.grant}  {instant_text(made_us)[:19]}Z"
-                span = (seen.since_us - seen.clip_since_us, seen.until_us - seen.clip_since_us)
-                _watermark(kept(hall.data, seen.sha256), path, text, span)
-                replace_file(index, orjson.dumps(_index(path)), private=True)
-    rows = [Piece(*row) for row in orjson.loads(index.read_bytes())]
+                within = (seen.since_us - seen.clip_since_us, seen.until_us - seen.clip_since_us)
+                _watermark(kept(hall.data, seen.sha256), path, text, within)
+                replace_file(index, orjson.dumps({"grant": seen.grant, "rows": _index(path)}), private=True)
+    rows = [Piece(*row) for row in orjson.loads(index.read_bytes())["rows"]]
     return ViewerFilm(path, rows[-1].end, tuple(_cells(rows)))
 
 
@@ -130,8 +131,25 @@ def _cells(rows: Sequence[Piece]) -> list[Piece]:
     return cells
 
 
-def _remove_old(folder: Path) -> None:
-    before = time.time() - _KEPT_S
-    for path in folder.iterdir():
-        if path.stat().st_mtime < before:
-            path.unlink(missing_ok=True)
+def sweep_films(hall: Hall) -> int:
+    """Remove the films whose day is over, or whose grant ended; how many files went."""
+    with _MAKING:
+        return _remove(hall)
+
+
+def _remove(hall: Hall) -> int:
+    before, removed = time.time() - _KEPT_S, 0
+    for path in sorted(clips_folder(hall.data, "shown").iterdir(), reverse=True):  # each film before its index
+        index = path.with_suffix(".json")
+        if path.stat().st_mtime < before or (index.exists() and _is_over(hall, index)):
+            path.unlink()
+            removed += 1
+    return removed
+
+
+def _is_over(hall: Hall, index: Path) -> bool:
+    said = orjson.loads(index.read_bytes())
+    if not isinstance(said, dict):
+        return True  # as an earlier version wrote it
+    grant = read_grant(hall, said["grant"])
+    return grant.stage != "granted" or grant.expires_us <= now_us()

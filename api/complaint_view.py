@@ -160,7 +160,7 @@ def complaint_view(hall: Hall, name: str, *, actor: str | None, clip: str | None
         _check_rows(hall, case, holds, files)
     except Evidence as error:
         wrong = wrong or error
-    views = sum(grant["views"] for grant in grants) + sum(verb_of(act.type) == "clip_viewed" for act, _ in acts)
+    views = sum(grant["views"] for grant in grants)
     now = now_us()
     playing = _playing(hall, actor, shown, grants, redactions)
     return {
@@ -193,7 +193,12 @@ def complaint_view(hall: Hall, name: str, *, actor: str | None, clip: str | None
             {"data": act.data, "at_us": recorded} for act, recorded in acts if verb_of(act.type) == "finding_made"
         ],
         "steps": eleven_steps(
-            acts, state, views=views, calendar=case.registry.calendar().as_known(day_at(now)), now_us=now
+            acts,
+            state,
+            views=views,
+            watched_us=max((grant["viewed_us"] for grant in grants if grant["viewed_us"]), default=None),
+            calendar=case.registry.calendar().as_known(day_at(now)),
+            now_us=now,
         ),
         "actor": actor,
         "now_us": now,

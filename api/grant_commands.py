@@ -183,6 +183,42 @@ def share(
         answer(_stated(hall, grant, state_share(desk, seen, receiver=to, how=how)), as_json=json)
 
 
+@grant_app.command("verify")
+def verify(
+    grant: Name,
+    file: Annotated[Path, typer.Argument(help="What was granted: a clip or a redaction.")],
+    by: As,
+    manifest: Annotated[Path, typer.Option(help="The manifest that came with it.")],
+    policy: Annotated[Path | None, typer.Option(help="Your own policy file; the log's own unless given.")] = None,
+    data: Data = DEFAULT_DATA,
+    json: Json = False,
+) -> None:
+    """Check it as mingjian-verify clip does, and state what came of it; 1 when it does not hold.
+
+    Example: mingjian grant verify GRANT clip.mp4 --manifest clip.mp4.manifest.json --as staff/cha
+    """
+    from ledger.cases.grants import desk_of, state_verified
+    from ledger.cases.kept_footage import digest_of
+    from ledger.door.hall import open_ledger
+    from ledger.errors import Refused
+    from ledger.tree.policy import Policy
+    from ledger.verify.clip_command import check_file
+
+    with speaking(as_json=json), open_ledger(data) as hall, hall.sequencing():
+        desk = desk_of(hall, by, _VIEWERS)
+        trusted = Policy.parse((policy or hall.publisher.root / "policy").read_bytes())
+        digest, why = digest_of(file), None
+        try:
+            check_file(file, manifest.read_bytes(), trusted)
+        except Refused as error:
+            why = error.message
+        outcome = state_verified(desk, grant, sha256=digest, good=why is None)
+        said = {"sha256": digest, "ok": why is None, "reason": why}
+        answer(_stated(hall, grant, outcome) | said, as_json=json)
+        if why is not None:
+            raise typer.Exit(1)
+
+
 @grant_app.command("keep")
 def keep(
     file: Annotated[Path, typer.Argument(help="A clip as mingjian-camera clip made it.")],

@@ -14,7 +14,8 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Final
+from pathlib import Path
+from typing import IO, Any, Final
 
 import orjson
 import psycopg
@@ -24,6 +25,7 @@ from ledger.cases.grants import system_desk
 from ledger.cases.patrol import end_view, open_view, role_for, watcher
 from ledger.door.hall import Hall
 from ledger.errors import MingjianError, NotAllowed, NotFound, Unavailable
+from ledger.facts.cameras import masks_digest
 from ledger.facts.patrol import MAX_VIEW_US, VIEWED
 from ledger.facts.registry import Registry
 
@@ -106,7 +108,7 @@ class LiveViews:
             )
         desk = watcher(self._hall, actor)
         with self._lock:
-            if len(self._views) + self._opening >= self._max:
+            if sum(view.over is None for view in self._views.values()) + self._opening >= self._max:
                 raise Unavailable(
                     f"{self._max} cameras are being watched already", code="live-full", mend="end one, or wait"
                 )
@@ -202,8 +204,7 @@ class LiveViews:
         self.end(view, cause)
 
 
-def _piece(stream: Any) -> tuple[dict[str, Any], bytes] | None:
-    pipe: BinaryIO = stream
+def _piece(pipe: IO[bytes]) -> tuple[dict[str, Any], bytes] | None:
     line = pipe.readline(4096)
     if not line.endswith(b"\n"):
         return None
@@ -228,7 +229,7 @@ def is_here(hall: Hall, camera: str) -> bool:
     return _folder(hall, camera) is not None
 
 
-def _folder(hall: Hall, camera: str) -> Any:
+def _folder(hall: Hall, camera: str) -> Path | None:
     footage = hall.data / "footage"
     try:
         known = orjson.loads((footage / "cameras.json").read_bytes())
@@ -240,9 +241,20 @@ def _folder(hall: Hall, camera: str) -> Any:
 
 def thumbnail(hall: Hall, registry: Registry, camera: str) -> bytes:
     """The last small picture of a camera, made with the masks that stand now (NotFound)."""
-    folder = _folder(hall, camera)
-    path = None if folder is None else folder / f"thumbnail-{masks_digest(masks_of(registry, camera))}.jpg"
-    try:
-        return b"" if path is None else bytes(path.read_bytes())
-    except FileNotFoundError:
-        return b""
+    path = _thumbnail(hall, registry, camera)
+    if path is None:
+        raise NotFound(
+            f"there is no picture of {camera} with its masks of now", code="no-thumbnail", mend="wait a minute"
+        )
+    return path.read_bytes()
+
+
+def has_thumbnail(hall: Hall, registry: Registry, camera: str) -> bool:
+    """Whether there is one."""
+    return f"camera/{camera}" in registry.entries and _thumbnail(hall, registry, camera) is not None
+
+
+def _thumbnail(hall: Hall, registry: Registry, camera: str) -> Path | None:
+    folder, masks = _folder(hall, camera), masks_of(registry, camera)
+    path = None if folder is None else folder / f"thumbnail-{masks_digest(masks)}.jpg"
+    return path if path is not None and path.is_file() else None

@@ -50,11 +50,11 @@ def answer(result: Mapping[str, Any], *, as_json: bool, columns: Mapping[str, st
 
     console = Console(highlight=False)
     tables = {name: value for name, value in result.items() if _is_table(value)}
-    grid = Table.grid(padding=(0, 2))
+    wide = max(map(len, result), default=0)
     for name, value in result.items():
         if name not in tables:
-            grid.add_row(name, _words(value))
-    console.print(grid)
+            # Never cut or broken: a link or a secret is copied from here.
+            console.print(f"{name:<{wide}}  {_words(value)}", soft_wrap=True, markup=False)
     for name, rows in tables.items():
         table = Table(title=name, title_justify="left")
         shown = (columns or {}).get(name, " ".join(rows[0])).split()

@@ -216,18 +216,17 @@ def read_case(hall: Hall, stream: str, *, position: int) -> CaseRecord:
         registry=registry,
         statements=found,
         being_placed=sum(index is None for index, _, _ in rows),
-        derived=None if any(one.wrong for one in found) else _underived(hall, checkpoint, stream, verified),
+        derived=None if any(one.wrong for one in found) else _underived(hall, checkpoint, stream, verified, registry),
     )
 
 
 def _underived(
-    hall: Hall, checkpoint: Checkpoint, stream: str, verified: Sequence[Placed | Evidence]
+    hall: Hall, checkpoint: Checkpoint, stream: str, verified: Sequence[Placed | Evidence], registry: Registry
 ) -> Evidence | None:
     """What is wrong with the projected rows of a stream whose statements are right."""
     try:
-        check_stream(
-            hall.database, checkpoint, stream, verified=[one for one in verified if not isinstance(one, Evidence)]
-        )
+        known = [one for one in verified if not isinstance(one, Evidence)]
+        check_stream(hall.database, checkpoint, stream, verified=known, registry=registry)
     except Evidence as error:
         return error
     return None

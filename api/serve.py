@@ -27,6 +27,7 @@ from granian.constants import Interfaces
 from granian.server.embed import Server
 
 from api.app import create_app
+from api.clip_films import sweep_films
 from api.demo_rules import adopt_rules
 from api.demo_witnesses import demo_witnesses, register
 from api.recorders import recording
@@ -36,6 +37,7 @@ from ledger.door.heads import state_due_heads
 from ledger.errors import MingjianError, Refused
 from ledger.exchange.generate import generate_xes
 from ledger.exchange.importer import import_xes
+from ledger.exchange.notices import Notices
 from ledger.facts.card_rules import read_pack
 from ledger.facts.clocks import SHANGHAI
 from ledger.store.sequencer import now_us
@@ -48,11 +50,14 @@ HEARTBEAT_S: Final = 600.0
 DEMO_SOURCE: Final = "permits"
 DEMO_SCALE: Final = 0.02
 DEMO_SEED: Final = 1
+DEMO_ACTORS: Final = ("staff/supervisor-1", "staff/investigator-1", "staff/complaints-1")
+"""Of the played district's people those who have most to do on the pages."""
 DOI: Final = "doi 10.4121/uuid:a07386a5-7be3-4367-9535-70bc9e77dbe6"
 REAL_LOG: Final = Path("../shared/data/Receipt.xes.gz")
 _POLL_S: Final = 0.1
 _PAUSE_S: Final = 1.0
 _HEADS_S: Final = 60.0
+_FILMS_S: Final = 600.0
 _QUIET_HOUR: Final = 3
 
 log = structlog.get_logger("up")
@@ -102,6 +107,9 @@ def up(
         sessions.served_at(f"http://127.0.0.1:{port}")
         print(f"Mingjian 明鉴 is up. Your way in, once, within ten minutes: {sessions.link()}", file=sys.stderr)
         print(f"Another one: mingjian link --data {data}   The end: Ctrl-C", file=sys.stderr)
+        if demo:
+            kept = [actor for actor in DEMO_ACTORS if hall.keyring.keeps(actor)]
+            print(f"To act as somebody: mingjian link --actor ACTOR ({', '.join(kept)})", file=sys.stderr)
         asyncio.run(_serve(hall, port))
     print("ended; the data stays", file=sys.stderr)
 
@@ -123,9 +131,11 @@ def _check_port(port: int) -> None:
 def _kept_up(hall: Hall) -> Iterator[None]:
     """While this lasts, the projections follow the log, clocks run out on time, and case heads are stated when due."""
     stop = threading.Event()
-    projector = Projector(hall.database)
+    projector, notices = Projector(hall.database), Notices(data=hall.data)
     work: dict[str, tuple[Callable[[], object], float]] = {
         "projections": (lambda: projector.catch_up(stop=stop), _POLL_S),
+        "films": (lambda: sweep_films(hall), _FILMS_S),
+        "notices": (lambda: notices.step(hall, stop=stop), _PAUSE_S),
         "heads": (lambda: state_due_heads(hall, quiet=_is_quiet()), _HEADS_S),
     }
     threads = [

@@ -4,6 +4,7 @@ A token is ``mj_`` + 43 characters of base64url (256 random bits) and has one sc
 
 ``auditor``   the entries of the log
 ``operator``  drafts of statements, for keys kept elsewhere
+``recorder``  drafts of a recorder's own statements, and what the ledger has of it
 ``reader``    case data and figures
 """
 
@@ -20,7 +21,7 @@ import orjson
 from ledger.errors import Refused
 from ledger.files import write_file
 
-SCOPES: Final = ("auditor", "operator", "reader")
+SCOPES: Final = ("auditor", "operator", "reader", "recorder")
 
 
 class Tokens:

@@ -53,6 +53,8 @@ ACTS: Final = {
     "approval.closed": N_("Closed"),
     "approval.reopened": N_("Reopened"),
     "approval.late_entry_confirmed": N_("Late entry confirmed"),
+    "patrol.marked": N_("Moment marked on patrol"),
+    "patrol.complained": N_("Complaint opened about it"),
     "ticket.taken": N_("Ticket taken"),
     "ticket.called": N_("Called"),
     "ticket.served": N_("Served"),
@@ -274,6 +276,16 @@ ERRORS: Final = {
     "projections": (N_("The lists are being made"), N_("Try again in a moment.")),
     "behind": (N_("The lists have not come that far yet"), N_("Try again in a moment.")),
 }
+# What the health of a camera's picture is called, and how its recording stands.
+TAMPERED: Final = {
+    "black": N_("black"),
+    "occluded": N_("covered up"),
+    "defocused": N_("out of focus"),
+    "frozen": N_("frozen"),
+    "moved": N_("moved"),
+}
+CAMERA_STATES: Final = {"gap": N_("in a gap"), "stopped": N_("stopped"), "never": N_("nothing recorded yet")}
+
 FAMILIES: Final = {
     400: (N_("This was refused"), N_("Nothing was changed.")),
     403: (N_("This is not allowed"), N_("Nothing was changed.")),

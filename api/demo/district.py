@@ -358,6 +358,7 @@ def _promised(code: str, unit: str, name: str, of: Unit, statutory: int, promise
         "zone": of.zone,
         "handling": "promise",
         "back_office": [reasons[(statutory + promise + len(name)) % len(reasons)]],
+        "steps": ["examine"],
         "clocks": {
             "statutory": {"limit": statutory, "extend": {"days": 10, "times": 1}},
             "joint": {"limit": 45, "extend": {"days": 15, "times": 1}},

@@ -35,6 +35,7 @@ from ledger.cases import approval, complaint, inspection, rating, ticket, tradin
 from ledger.door.desk import Desk
 from ledger.door.door import Outcome
 from ledger.facts.cards import stream_of
+from ledger.facts.grants import GRANTED, REQUESTED, VIEWED, grant_stream
 from ledger.statement import instant_text
 
 WAITING: Final = "police"
@@ -492,7 +493,7 @@ class Oddities:
         return visit
 
     def clip_seen_often(self) -> Script:
-        """A clip that somebody brought in is looked at a dozen times under one grant."""
+        """A clip that somebody brought in is watched a dozen times under one grant."""
         name = "planted-clip"
         visit = yield from self._complained(name)
         play = self.play
@@ -509,17 +510,20 @@ class Oddities:
         clip = custodian.say(f"footage/{camera}", "footage.clip_extracted.v1", content)
         complaint.seal_clip(custodian, name, clip.id)
         yield play.later(1)
-        complaint.request_clip(investigator, name, clip.id, purpose="investigation", basis="complaint")
+        stream, span = grant_stream(name), {"since": since, "until": until}
+        asked = {"clip": clip.id.hex(), "viewer": investigator.actor, "rights": ["unblurred", "view"], **span}
+        why = {"purpose": "investigation", "complaint": name}
+        investigator.say(stream, REQUESTED, {**asked, **why, "camera": camera, "basis": "complaint"})
         yield play.later(0)
-        expires = instant_text(play.now_us + 5 * DAY)
-        grant = complaint.grant_clip(
-            head, name, clip.id, investigator.actor, purpose="investigation", basis="complaint", expires=expires
-        )
+        expires = instant_text(play.now_us + 12 * DAY)
+        clerk = play.district.clerk_of(visit.window)
+        head.say(stream, GRANTED, {**asked, "expires": expires, "complained_of": [clerk]})
+        seen = {"viewer": investigator.actor, "viewer_role": investigator.role, **why, **span}
         said = []
         for _ in range(12):
-            yield play.snapped(play.now_us + 20 * MINUTE)
-            said.append(complaint.view_clip(investigator, name, grant.id, since=since, until=until))
-        self.answer("A15", f"complaint/{name}", *said)
+            yield play.snapped(play.now_us + 2 * HOUR)
+            said.append(play.system().say(stream, VIEWED, {**seen, "rendition": "clip", "sha256": content["sha256"]}))
+        self.answer("A15", stream, *said)
 
     def clip_missing(self) -> Script:
         """Footage of a few days ago is not to be had, though it should be kept for weeks."""

@@ -13,15 +13,19 @@ from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from api.access import Access
+from api.complaint_view import CAUSES
+from api.live_views import has_thumbnail
 from api.pages import HEADERS, Pages, language_of, page_url
 from api.questions import snapshot
 from api.routes.params import MAX_LENGTH, Text
+from ledger.cases.patrol import role_for
 from ledger.door.hall import Hall
 from ledger.errors import Conflict, NotAllowed
+from ledger.facts.patrol import VIEWED
 from ledger.statement import instant_us
 from ledger.store.database import Connection
 from oversight.flagged import judge, supervisor
-from projections import anomalies, cards, cases, clocks, tickets
+from projections import anomalies, cameras, cards, cases, clocks, registries, tickets
 
 SOON: Final = timedelta(days=1)
 SHOWN: Final = 12
@@ -42,9 +46,9 @@ def routes(hall: Hall, access: Access, pages: Pages) -> APIRouter:
                 return Response(status_code=304, headers=HEADERS | {"ETag": tag})
             shown = _board(connection, as_of, unit or None)
         template = "_board.html" if part == "board" else "board.html"
-        answer = pages.page(
-            request, template, as_of=as_of, unit=unit or "", actor=access.actor(request), tag=tag, **shown
-        )
+        actor = access.actor(request)
+        _show_thumbnails(hall, actor, shown["cameras"]["worst"])
+        answer = pages.page(request, template, as_of=as_of, unit=unit or "", actor=actor, tag=tag, **shown)
         answer.headers["ETag"] = tag
         return answer
 
@@ -89,6 +93,51 @@ def _board(connection: Connection, as_of: dict[str, Any], unit: str | None) -> d
         "colours": cards.by_colour(connection, stage="raised", unit=unit),
         "cards": standing["cards"],
         "queues": tickets.by_queue(connection),
+        "cameras": camera_board(connection),
+        "gap_causes": CAUSES,
         "odd": anomalies.stored(connection, limit=SHOWN, open_only=True),
         "now_us": now_us,
     }
+
+
+def camera_board(connection: Connection, *, position: int | None = None) -> dict[str, Any]:
+    """The cameras as of ``position`` (None: now): how many record, are held or tampered with; the worst first."""
+    known = cameras.states(connection, position=position)
+    nothing = {"state": "never", "cause": None, "since_us": None, "tampered": None, "holds": 0, "is_full": False}
+    found = []
+    for entry in registries.entries(connection, "camera", position=position):
+        id_, said = entry["stream"].partition("/")[2], entry["data"]
+        one = known.get(id_, nothing)
+        bad = one["tampered"] is not None or one["state"] != "recording" or one["is_full"]
+        rank = "bad" if bad else "held" if one["holds"] else "good"
+        windows = [window.removeprefix("window/") for window in said["windows"]]
+        found.append(
+            {"camera": id_, "name": said["name"], "place": said["place"], "windows": windows, "rank": rank} | one
+        )
+    found.sort(
+        key=lambda one: (
+            one["tampered"] is None,
+            one["state"] == "recording",
+            not one["is_full"],
+            -one["holds"],
+            one["camera"],
+        )
+    )
+    return {
+        "n": len(found),
+        "recording": sum(one["state"] == "recording" for one in found),
+        "lost": sum(one["state"] != "recording" for one in found),
+        "tampered": sum(one["tampered"] is not None for one in found),
+        "held": sum(one["holds"] > 0 for one in found),
+        "full": sum(one["is_full"] for one in found),
+        "worst": found[:SHOWN],
+        "rest_record": all(one["rank"] != "bad" for one in found[SHOWN:]),
+    }
+
+
+def _show_thumbnails(hall: Hall, actor: str | None, shown: list[dict[str, Any]]) -> None:
+    """Which of them have a picture that ``actor`` may see."""
+    _, registry = hall.door.registry()
+    may = actor is not None and role_for(registry, actor, VIEWED) is not None
+    for one in shown:
+        one["thumbnail"] = may and has_thumbnail(hall, registry, one["camera"])

@@ -22,9 +22,8 @@ from api.questions import (
     snapshot,
     stand,
 )
+from api.reads import COMPLAINT, note
 from api.routes.params import MAX_LENGTH, Text
-from ledger.cases.reads import note_read, reading_role
-from ledger.door.desk import Desk
 from ledger.door.hall import Hall
 from ledger.errors import NotAllowed, NotFound
 from ledger.facts.approval import Stage
@@ -32,7 +31,6 @@ from ledger.store.database import Connection
 from projections import cases, clocks, imported, tickets, tracked
 
 PAGE: Final = 50
-_OVERSEERS: Final = frozenset({"supervisor", "auditor", "complaint_head", "investigator"})
 Number = Annotated[int, Query(ge=1, le=10_000_000)]
 
 
@@ -147,11 +145,12 @@ def routes(hall: Hall, access: Access, pages: Pages) -> APIRouter:
         """One case's history, as of a moment; imported ones on claimed time, live ones on recorded time."""
         if "\0" in stream:
             raise NotFound("there is no such case", code="no-case")
-        case = read_case(hall, find_stream(hall, stream), position=position_of(hall, None))
+        stream, actor = find_stream(hall, stream), access.actor(request)
+        if actor is not None and stream.startswith(COMPLAINT):
+            return RedirectResponse(page_url(f"/complaints/{stream.removeprefix(COMPLAINT)}", {}, language_of(request)))
+        case = read_case(hall, stream, position=position_of(hall, None))
         view = case_view(hall, case, as_of=typed_position(as_of), at=at, step=step)
-        actor = access.actor(request)
-        if actor is not None:
-            _note_read(hall, actor, case.stream)
+        note(hall, actor, case.stream)
         template = "_history.html" if part == "history" else "case.html"
         wrong = case.first_wrong()
         with snapshot(hall) as (connection, _):
@@ -252,17 +251,6 @@ def routes(hall: Hall, access: Access, pages: Pages) -> APIRouter:
         return pages.render(request, "docs.html", tagged=tagged, document=document, simulated=False, findings=())
 
     return router
-
-
-def _note_read(hall: Hall, actor: str, stream: str) -> None:
-    """Say that ``actor`` looks at that case; who may not say so may not look (NotAllowed)."""
-    _, registry = hall.door.registry()
-    role = reading_role(registry, actor)
-    if role is None:
-        raise NotAllowed(f"{actor} holds no role that reads cases", code="right", mend="ask with a role that may")
-    held = registry.appointment_of(actor)
-    desk = Desk(door=hall.door, actor=actor, key=hall.keyring.actor(actor), role=role, unit=held.unit)
-    note_read(desk, stream, purpose="supervision" if role in _OVERSEERS else "handling")
 
 
 def _yes(value: str | None) -> bool | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.access import Access
@@ -23,6 +23,7 @@ from api.questions import (
     find_stream,
     snapshot,
 )
+from api.reads import note
 from api.routes.params import (
     MAX_LENGTH,
     PATTERN,
@@ -156,9 +157,13 @@ def routes(hall: Hall, access: Access) -> APIRouter:
         return {"n": found["n"], "cases": listed, "as_of": as_of}
 
     @router.get("/cases/{case:path}", tags=["cases"])
-    def case_show(case: Name, as_of: AsOf = None, event_time: MaybeClaimedTime = None) -> dict[str, Any]:
+    def case_show(
+        request: Request, case: Name, as_of: AsOf = None, event_time: MaybeClaimedTime = None
+    ) -> dict[str, Any]:
         """One case's history, each statement checked against the tree and its signer's key. By stream or source id."""
-        return case_history(hall, find_stream(hall, case), as_of=as_of, event_time=event_time)
+        stream = find_stream(hall, case)
+        note(hall, access.actor(request), stream)
+        return case_history(hall, stream, as_of=as_of, event_time=event_time)
 
     # -------------------------------------------------------------------------------------------- live queues
 

@@ -17,10 +17,11 @@ from api.access import Access
 from api.log_questions import inclusion_proof, key_statements, placed_entry
 from api.problems import RESPONSES
 from api.routes.params import PATTERN
+from ledger.cases.recorders import known_of
 from ledger.door.door import Wish
 from ledger.door.erasures import apply_when_placed
 from ledger.door.hall import PROMISE_S, Hall
-from ledger.errors import NotFound, Refused
+from ledger.errors import NotAllowed, NotFound, Refused
 from ledger.facts.erasure import MADE as ERASED
 from ledger.keys import SIGNATURE_BYTES, check_public_key, thumbprint
 from ledger.statement import StatementId, join_signature, open_statement
@@ -31,9 +32,11 @@ from projections.runner import read_position
 WAIT_S: Final = 2.0
 MAX_BETWEEN: Final = 100
 _ID: Final = r"^[0-9a-f]{64}$"
+_RECORDER: Final = "recorder/"
 
 Hex32 = Annotated[str, Field(pattern=_ID)]
 Word = Annotated[str, Field(pattern=PATTERN, min_length=1, max_length=300)]
+Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="The name behind recorder/")]
 StatementHex = Annotated[str, Path(pattern=_ID, description="The statement's id: its leaf hash, hex")]
 
 
@@ -86,6 +89,21 @@ class Signed(BaseModel):
     )
 
 
+class Kept(BaseModel):
+    """What a recorder keeps of a camera: for how long, and the spans that are held (RFC 3339)."""
+
+    retention_days: int
+    holds: list[dict[str, str | None]] = Field(description="Each has `since`, `until` and, when it lapses, `expires`")
+
+
+class Recorded(BaseModel):
+    """What the ledger has of a recorder."""
+
+    upto: int = Field(description="The last line of its journal that is sealed")
+    keys: list[str] = Field(description="The entries that gave it keys, hex")
+    cameras: dict[str, Kept]
+
+
 class Taken(BaseModel):
     """What became of a committed statement. ``index`` is null while it is being placed."""
 
@@ -102,9 +120,12 @@ def routes(hall: Hall, access: Access) -> APIRouter:
     """Under ``/api/drafts`` and ``/api/statements``."""
     router = APIRouter(tags=["door"], responses=RESPONSES)
 
-    @router.post("/api/drafts", dependencies=[Depends(access.operator)])
-    def prepare(asked: Asked) -> Drafted:
+    @router.post("/api/drafts")
+    def prepare(asked: Asked, scope: str = Depends(access.drafter)) -> Drafted:
         """Prepare a statement for a signer elsewhere. Nothing is reserved: sign and commit it, or forget it."""
+        if scope == "recorder" and not asked.actor.startswith(_RECORDER):
+            what = "this token is for what recorders state themselves"
+            raise NotAllowed(what, code="token", mend="mingjian token operator")
         public = bytes.fromhex(asked.public_key)
         check_public_key(public)
         wish = Wish(
@@ -133,9 +154,15 @@ def routes(hall: Hall, access: Access) -> APIRouter:
             between=[] if asked.after_seq is None else _between(hall, head, asked.after_seq),
         )
 
+    @router.get("/api/recorders/{name}", dependencies=[Depends(access.drafter)])
+    def recorder(name: Name) -> Recorded:
+        """What the ledger has of a recorder: how far its journal is sealed, its key, its cameras with their holds."""
+        found = known_of(hall, f"{_RECORDER}{name}")
+        return Recorded.model_validate(found.as_json())
+
     @router.get(
         "/api/log/opening",
-        dependencies=[Depends(access.operator)],
+        dependencies=[Depends(access.drafter)],
         response_class=Response,
         responses={200: {"content": {"application/cose": {}}}},
     )
