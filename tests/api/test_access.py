@@ -49,11 +49,13 @@ SCOPE = {
     ("GET", "/log/heads/{size}/tile/{level}/{number}"): "auditor",
     ("POST", "/api/drafts"): "operator",
     ("GET", "/api/log/opening"): "operator",
+    ("GET", "/api/recorders/{name}"): "operator",
     ("GET", "/log/projections"): "auditor",
     ("GET", "/log/projections/rows"): "auditor",
 }  # else reader
 PARTS = {
     "{name:path}": "000",
+    "{name}": "x",
     "{statement}": "00" * 32,
     "{entry}": "00" * 32,
     "{kid}": "x",

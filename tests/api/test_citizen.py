@@ -93,8 +93,25 @@ def test_who_looked_is_shown_to_the_citizen_once_an_hour(
     assert len(served.hall.reader.stream(f"read/{ACTOR}")) in (1, 2)  # two, where an hour ended in between
 
 
+def test_whoever_looks_past_the_page_is_noted_too(overseer: httpx.Client, citizen: httpx.Client, served: Any) -> None:
+    stream = "approval/2024-1"
+    before = len(served.hall.reader.stream(f"read/{ACTOR}"))
+    assert overseer.get(f"/api/cases/{stream}").json()["stream"] == stream
+    assert len(served.hall.reader.stream(f"read/{ACTOR}")) == before + 1
+
+
+def test_the_file_of_a_complaint_has_no_other_door_than_its_page(served: Any, overseer: httpx.Client) -> None:
+    served.hire("staff/portal", "citizen")
+    values = {"allegations": ["rude"], "tracking": tracking_digest(CODE), "words": "态度恶劣", "channel": "website"}
+    served.state("staff/portal", "citizen", "complaint/c-1", "complaint.received.v1", values)
+    assert overseer.get("/api/cases/complaint/c-1").json()["code"] == "complaint-file"
+    answer = overseer.get("/cases/complaint/c-1", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (307, "/complaints/c-1")
+
+
 def test_who_may_not_say_that_they_look_may_not_look(served: Any, citizen: httpx.Client) -> None:
     served.hire("staff/nobody", "proxy", key=served.hall.keyring.make_actor("staff/nobody"))
     with httpx.Client(base_url=served.base, headers={"Accept": "text/html"}, follow_redirects=True) as client:
         client.get(Sessions(served.hall.data).link(actor="staff/nobody"))
         assert client.get("/cases/approval/mine").status_code == 403
+        assert client.get("/api/cases/approval/mine").status_code == 403

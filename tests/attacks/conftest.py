@@ -9,17 +9,14 @@ as processes, and citizen, clerk and auditor have at home what they were given o
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import psycopg
@@ -49,42 +46,26 @@ from ledger.verify.cli import main
 from ledger.witness.ask import ask as ask_witness
 from ledger.witness.cli import main as witness_main
 from projections.runner import Projector
+from tests.attacks import forging
+from tests.interop import conftest as judges
+from tests.monitor import conftest as monitor
+from tests.tree import test_go
+from tests.verify import conftest as verify
+from tests.verify.log_files import put
+from tests.witnesses.conftest import Running
 
 numbers = count()
+
+# Judges not written here.
+scitt_cose = judges.scitt_cose
+by_scitt_cose, by_cwt, by_go = judges.by_scitt_cose, judges.by_cwt, judges.by_go
+by_sigstore_python, by_sigstore_js = judges.by_sigstore_python, judges.by_sigstore_js
+by_go_tree = test_go.judge
+serve, authority = monitor.serve, verify.authority
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "attack(row, *caught): the row of the list it plays; (who, how) sees it")
-
-
-def lent(path: str) -> ModuleType:
-    """A module of these or other tests, whose fixtures and helpers are used here too."""
-    name = f"lent_{path.replace('/', '_').removesuffix('.py')}"
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-forging = lent("attacks/forging.py")
-_witnesses = lent("witnesses/conftest.py")
-_monitor = lent("monitor/conftest.py")
-_judges = lent("interop/conftest.py")
-
-# Judges not written here.
-scitt_cose = _judges.scitt_cose
-by_scitt_cose, by_cwt, by_go = _judges.by_scitt_cose, _judges.by_cwt, _judges.by_go
-by_sigstore_python, by_sigstore_js = _judges.by_sigstore_python, _judges.by_sigstore_js
-by_go_tree = lent("tree/test_go.py").judge
-serve = _monitor.serve
-
-
-@pytest.fixture
-def serving() -> Any:
-    """The real application over an open ledger, on a port of its own, while this lasts: its address."""
-    return _monitor.serving
 
 
 ITEM = {
@@ -308,22 +289,22 @@ def live(town: Town, hall: Hall) -> None:
     # The citizen of case a-1: the acceptance, its proof in two forms, the case whole.
     index = hall.reader.placed([act["accepted-1"].id])[act["accepted-1"].id]
     entry = hall.reader.entries(index, index + 1)[0].entry
-    forging.put(town.home / "citizen/entry", entry)
+    put(town.home / "citizen/entry", entry)
     for form in ("tlog", "cose"):
-        forging.put(town.home / f"citizen/{form}", prove_entry(hall, index, form).content)
+        put(town.home / f"citizen/{form}", prove_entry(hall, index, form).content)
     document, _ = complete_stream(hall, "approval/a-1", fresh=True)
-    forging.put(town.home / "citizen/whole", json.dumps(document.as_json()).encode())
-    forging.put(town.home / "receipt.pem", public_pem(hall.keyring.own("receipt").public))
+    put(town.home / "citizen/whole", json.dumps(document.as_json()).encode())
+    put(town.home / "receipt.pem", public_pem(hall.keyring.own("receipt").public))
     # The clerk: the promises that came with her acts.
     for name in ("accepted-2", "called"):
-        forging.put(town.home / f"clerk/{name}.promise", hall.promise(act[name]).encode())
+        put(town.home / f"clerk/{name}.promise", hall.promise(act[name]).encode())
     # Later: one case goes on, one is erased, somebody withdraws.
     one, two = town.desk(hall, "staff/sun"), town.desk(hall, "officer/2")
     [proposal] = erasure.propose(one, hall, "approval/a-3", ground="pipl-47")
     erasure.carry_out(hall, [erasure.confirm(two, "approval/a-3", proposal.id.hex())])
     act["withdrawn"] = chen.say("approval/a-2", "approval.withdrawn.v1", {"reason": "搬家"})
     act["served"] = zhao.say("ticket/t-1", "ticket.served.v1", {})
-    forging.put(town.home / "clerk/withdrawn.promise", hall.promise(act["withdrawn"]).encode())
+    put(town.home / "clerk/withdrawn.promise", hall.promise(act["withdrawn"]).encode())
     hall.wait_placed([act["served"]], timeout_s=20)
     state_heads(hall)
     until(lambda: is_quiet(hall))
@@ -336,7 +317,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     found = Town(folder / "data", folder / "home")
     found.home.mkdir()
     generate_xes(folder / "log.xes", cases=45, seed=6)
-    found.witnesses = [_witnesses.Running(folder / f"w{n}").start() for n in (1, 2, 3)]
+    found.witnesses = [Running(folder / f"w{n}").start() for n in (1, 2, 3)]
     try:
         with embedded_server(found.data) as found.url:
             create_ledger(found.data)
@@ -481,7 +462,7 @@ def asked(town: Town) -> Callable[..., tuple[int, bytes]]:
 @pytest.fixture
 def fresh_witness(tmp_path: Path, town: Town) -> Iterator[Any]:
     """One more witness, that has seen nothing yet and trusts the town's log; ``policy`` asks for it alone."""
-    running = _witnesses.Running(tmp_path / "w4").start()
+    running = Running(tmp_path / "w4").start()
     log = town.policy.logs[0].key
     assert witness_main(["trust", str(log), "--state", str(running.folder), "--json"]) == 0
     policy = Policy(town.policy.logs, (Witness("w4", VerifierKey.parse(running.vkey)),), (), "w4")
@@ -489,14 +470,3 @@ def fresh_witness(tmp_path: Path, town: Town) -> Iterator[Any]:
     running.policy.write_bytes(policy.to_bytes())
     yield running
     running.end()
-
-
-@pytest.fixture(scope="session")
-def bundles() -> ModuleType:
-    """How somebody who makes bundles could write them: ``World.rewritten``, ``without``."""
-    module = lent("bundle/conftest.py")
-    module.without = lent("bundle/test_bundle.py").entries_without
-    return module
-
-
-authority = lent("verify/conftest.py").authority

@@ -33,7 +33,8 @@ from ledger.tree.checkpoint import Checkpoint, sign_checkpoint
 from ledger.tree.heads import HeadTree, Row, stream_hash
 from ledger.tree.merkle import Frontier, leaf_hash, root_of
 from ledger.tree.note import Signer, split_note
-from ledger.tree.tiles import bundles_for, encode_bundle, tiles_for
+from ledger.tree.tiles import tiles_for
+from tests.verify.log_files import bundle_files, put, write_log
 
 Change = Callable[[int, Statement], Iterable[Any]]
 """``(index, statement)`` to what stands there instead: statements, drafts, ``(draft, key)``, or bytes as they are."""
@@ -320,7 +321,8 @@ class Operator:
         for tile in tiles_for(Checkpoint.parse(split_note(note).text).size):
             put(folder / tile.path, (published / tile.path).read_bytes())
         with self.owner() as owner:
-            write_bundles(folder, rows_of(owner))
+            for name, content in bundle_files(rows_of(owner)).items():
+                put(folder / name, content)
         return folder
 
     def note(self, entries: Sequence[bytes], size: int | None = None) -> bytes:
@@ -336,16 +338,7 @@ class Operator:
         """A history as files, whatever its entries are: for those that no database of ours would take."""
         shutil.rmtree(folder, ignore_errors=True)
         entries = entries[:size]
-        leaves = [leaf_hash(entry) for entry in entries]
-        levels = [leaves]
-        while len(levels[-1]) >= 256:
-            below = levels[-1]
-            levels.append([root_of(below[at : at + 256]) for at in range(0, len(below) // 256 * 256, 256)])
-        for tile in tiles_for(len(entries)):
-            low = tile.index * 256
-            put(folder / tile.path, b"".join(levels[tile.level][low : low + tile.width]))
-        write_bundles(folder, entries)
-        put(folder / "checkpoint", self.note(entries))
+        write_log(folder, entries, self.note(entries))
         return folder
 
 
@@ -355,14 +348,3 @@ def rows_of(connection: psycopg.Connection[tuple[Any, ...]]) -> list[bytes]:
         "SELECT entry FROM ledger.statements JOIN ledger.leaves USING (insertion_id) ORDER BY index", binary=True
     )
     return [entry for (entry,) in rows]
-
-
-def write_bundles(folder: Path, entries: Sequence[bytes]) -> None:
-    for bundle in bundles_for(len(entries)):
-        low = bundle.index * 256
-        put(folder / bundle.path, encode_bundle(entries[low : low + bundle.width]))
-
-
-def put(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)

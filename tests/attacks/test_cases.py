@@ -18,6 +18,8 @@ from ledger.tree.heads import HeadTree, Row, stream_hash
 from ledger.tree.merkle import Frontier, leaf_hash, prove_consistency, prove_inclusion
 from ledger.tree.proof import Proof
 from ledger.verify.bundle_format import Scope
+from tests.bundle.conftest import World
+from tests.bundle.test_bundle import entries_without
 
 DAY_US = 86_400_000_000
 SECOND_US = 1_000_000
@@ -181,18 +183,16 @@ def bundled(town: Any, operator: Any, tmp_path: Path) -> Any:
 
 
 @pytest.mark.attack("cut-case", ("whoever is given a bundle", "mingjian-verify bundle"))
-def test_a_bundle_of_a_case_leaves_its_last_act_out(
-    town: Any, bundled: Any, say: Any, bundles: Any, tmp_path: Path
-) -> None:
+def test_a_bundle_of_a_case_leaves_its_last_act_out(town: Any, bundled: Any, say: Any, tmp_path: Path) -> None:
     """The operator hands out a bundle without the withdrawal, with a tree and a manifest that agree with the rest."""
     code, found = say("bundle", bundled("approval/a-2"), "--policy", town.witnessed)
     assert (code, found["n"]) == (0, 3)
     (tmp_path / "approval").mkdir()
 
     def cut(hall: Any, path: Path) -> Path:
-        world = bundles.World(hall, tmp_path / "approval", None)
+        world = World(hall, tmp_path / "approval", None)
         last = town.acts["withdrawn"].id
-        return world.rewritten(path, lambda parts: bundles.without(world, parts, lambda _, act: act.id != last))
+        return world.rewritten(path, lambda parts: entries_without(world, parts, lambda _, act: act.id != last))
 
     (tmp_path / "a-2.mjb").unlink()
     code, found = say("bundle", bundled("approval/a-2", cut), "--policy", town.witnessed)

@@ -18,6 +18,7 @@ from ledger.store.published import log_policy
 from ledger.tree.checkpoint import Checkpoint, sign_checkpoint
 from ledger.tree.merkle import Frontier, leaf_hash, prove_consistency, root_of
 from ledger.tree.note import Signer, encode_base64, split_note
+from tests.verify.log_files import put
 
 DAY_US = 86_400_000_000
 base64_of = encode_base64
@@ -355,14 +356,9 @@ def test_a_log_brings_its_own_trust_anchors(town: Any, operator: Any, audit: Any
     ])  # fmt: skip
     folder = operator.write(tmp_path / "log", entries)
     theirs = log_policy(operator.origin_of(entries), operator.keyring.own("log").public)
-    forging_put(folder / name, theirs.to_bytes())
+    put(folder / name, theirs.to_bytes())
     assert audit(folder) == ("checkpoint", "note-unverified")
     # Also beside the true log it is no authority: it contradicts, or is one file too many.
     shutil.copytree(town.honest, tmp_path / "true")
-    forging_put(tmp_path / "true" / name, theirs.to_bytes())
+    put(tmp_path / "true" / name, theirs.to_bytes())
     assert audit(tmp_path / "true") in (("policy", "policy"), (name, "file-extra"))
-
-
-def forging_put(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)

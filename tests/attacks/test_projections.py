@@ -16,6 +16,7 @@ from ledger.store.database import Connection
 from projections.check import check_projections
 from projections.checked import check_stream
 from projections.runner import TABLES, Projector
+from tests.api.conftest import serving
 
 pytestmark = pytest.mark.attack(
     "row-changed", ("investigator, on the page", "each page that shows it"), ("operator's staff", "mingjian doctor")
@@ -124,7 +125,7 @@ SEEN_OUTSIDE = [
 
 
 @pytest.fixture
-def monitor(hall: Hall, say: Any, serving: Any, tmp_path: Path) -> Any:
+def monitor(hall: Hall, say: Any, tmp_path: Path) -> Any:
     """One look of a monitor at the real server, which says what its tables hold as they are now."""
     policy, token = tmp_path / "policy", tmp_path / "token"
     policy.write_bytes(hall.policy().to_bytes())

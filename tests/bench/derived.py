@@ -57,8 +57,12 @@ class EmptyProjection(Projection[EmptyView]):
 
 
 def rows(stand: Stand) -> Iterator[Row]:
-    """Rows 6 and 7."""
-    hall = stand.history
+    """Rows 6 and 7, over imported history and over a played district."""
+    yield from _rows(stand, stand.history, "", "")
+    yield from _rows(stand, stand.district, "-district", ", a played district")
+
+
+def _rows(stand: Stand, hall: Hall, name: str, of: str) -> Iterator[Row]:
     size = hall.reader.head().size
     projector = Projector(hall.database)
     rival = stand.rival_database(hall)
@@ -86,8 +90,8 @@ def rows(stand: Stand) -> Iterator[Row]:
     rebuilt = alternate({"ours": rebuild, "read": read}, rounds=stand.rounds)
     ratio = folded["ours"] / folded["stock"]
     yield Row(
-        name="fold",
-        what="fold a statement into all projections",
+        name=f"fold{name}",
+        what=f"fold a statement into all projections{of}",
         ours=f"{folded['ours']:,.0f}/s",
         rival=f"stock ProjectionRunner, empty view {folded['stock']:,.0f}/s",
         ratio=ratio,
@@ -96,8 +100,8 @@ def rows(stand: Stand) -> Iterator[Row]:
     )
     ratio = rebuilt["ours"] / rebuilt["read"]
     yield Row(
-        name="rebuild",
-        what=f"rebuild everything, {size:,} entries",
+        name=f"rebuild{name}",
+        what=f"rebuild everything{of}, {size:,} entries",
         ours=f"{rebuilt['ours']:.2f} s",
         rival=f"read and decode the same {rebuilt['read']:.2f} s",
         ratio=ratio,

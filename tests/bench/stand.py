@@ -90,6 +90,16 @@ class Stand:
         return self._filled("small", path, closed=2 if self.quick else 20)
 
     @cached_property
+    def district(self) -> Hall:
+        """A played district: every kind of stream, most of them live, with all that is derived from them."""
+        folder = self.folder("disk", "district")
+        scale = "0.002" if self.quick else "0.02"
+        run(program("mingjian"), "demo", "seed", "--scale", scale, "--data", folder, "--json")
+        hall = self._ledgers["disk", "district"] = self._stack.enter_context(open_ledger(folder))
+        say(f"  the district: {hall.reader.head().size:,} entries")
+        return hall
+
+    @cached_property
     def exported(self) -> Path:
         """The large ledger's log as files."""
         folder = self.folder("memory", "exported")

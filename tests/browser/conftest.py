@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from api.sessions import Sessions
+from tests.api.conftest import town
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome") or ""
 
 
-def town() -> Any:
-    """The served ledger of the tests beside these: one set of people and cases for both."""
-    path = Path(__file__).parents[1] / "api" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("served_for_browsers", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module.town
-
-
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with town()(tmp_path_factory.mktemp("browsed")) as found:
+    with town(tmp_path_factory.mktemp("browsed")) as found:
         yield found
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from ledger.door.hall import create_ledger, open_ledger
+from ledger.door.heads import state_heads
 from ledger.door.times import accept_authority, state_time
 from ledger.statement import open_statement
 from ledger.tree.note import split_note
@@ -23,22 +22,13 @@ from ledger.tree.policy import Policy
 from ledger.verify.bundle import BundleVerdict, verify_bundle
 from ledger.verify.bundle_format import MEMBERS, Scope
 from ledger.verify.cli import main
+from tests.bundle.conftest import CASE as STREAM
+from tests.bundle.conftest import World, live_case, settle
+from tests.verify.conftest import Authority
+from tests.verify.test_time_tokens import serve
+from tests.witnesses.conftest import Running
 
-
-def lent(path: str) -> ModuleType:
-    name = f"lent_{path.replace('/', '_').removesuffix('.py')}"
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-_here, _tokens = lent("bundle/conftest.py"), lent("verify/test_time_tokens.py")
-Running = lent("witnesses/conftest.py").Running
-authority, serve = lent("verify/conftest.py").authority, _tokens.serve
-CASE = Scope(kind="case", stream=_here.CASE)
+CASE = Scope(kind="case", stream=STREAM)
 
 
 @dataclass
@@ -68,22 +58,22 @@ def until(what: Callable[[], bool]) -> None:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attested]:
     folder = tmp_path_factory.mktemp("attested")
-    clock = lent("verify/conftest.py").Authority(tmp_path_factory.mktemp("tsa"))
+    clock = Authority(tmp_path_factory.mktemp("tsa"))
     create_ledger(folder / "data")
     witness = Running(folder / "w1").start()
     try:
         with open_ledger(folder / "data") as hall, hall.sequencing(carry_s=0.2), serving(clock, folder) as url:
             witness.trust(hall)
             added = {"vkey": witness.vkey, "url": witness.url, "name": "w1"}
-            _here.settle(hall, hall.change("witness/w1", "witness.added.v1", added))
-            clerk = _here.live_case(hall)
+            settle(hall, hall.change("witness/w1", "witness.added.v1", added))
+            clerk = live_case(hall)
             for number in range(9):  # of others: the bundle has their hashes only
                 ticket = {"number": f"A{number}", "queue": "q"}
-                _here.settle(hall, clerk.say(f"ticket/t-{number}", "ticket.taken.v1", ticket))
-            _here.settle(hall, accept_authority(hall, "openssl", clock.root))
+                settle(hall, clerk.say(f"ticket/t-{number}", "ticket.taken.v1", ticket))
+            settle(hall, accept_authority(hall, "openssl", clock.root))
             state_time(hall, url)
-            world = _here.World(hall, folder, clerk)
-            head = _here.state_heads(hall)
+            world = World(hall, folder, clerk)
+            head = state_heads(hall)
             until(lambda: hall.wait_witnessed(head.index + 1) is not None)
             path, _ = world.bundle(CASE)
             yield Attested(path, hall.policy(), world)
@@ -91,17 +81,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attested]:
         witness.end(signal.SIGKILL)
 
 
-def serving(clock: Any, folder: Path) -> Any:
+@contextmanager
+def serving(clock: Any, folder: Path) -> Iterator[str]:
     """The front of OpenSSL's authority that the tests of tokens use, while this lasts."""
-    from contextlib import contextmanager
-
-    @contextmanager
-    def run() -> Iterator[str]:
-        front = _tokens.serve.__wrapped__(clock, folder)
-        yield next(front)()
-        next(front, None)
-
-    return run()
+    front = serve.__wrapped__(clock, folder)
+    yield next(front)()
+    next(front, None)
 
 
 def test_a_case_is_proved_to_have_been_there_by_a_moment_that_others_signed(

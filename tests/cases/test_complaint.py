@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -11,12 +10,11 @@ import pytest
 
 from ledger.cases import complaint, tracking
 from ledger.errors import Conflict, MingjianError, NotAllowed
-from ledger.statement import StatementId, instant_us
+from ledger.statement import StatementId
 
 Place = Any
 EVENT, HOLD, CLIP = (StatementId(bytes([number]) * 32) for number in (1, 2, 3))
 SINCE, UNTIL = "2024-03-04T08:30:00+08:00", "2024-03-04T08:40:00+08:00"
-EXPIRES = "2024-03-05T09:00:00+08:00"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -50,11 +48,6 @@ def custodian(place: Place) -> Any:
     return place.desk("staff/lu")
 
 
-def grant_of(place: Place, one: str) -> StatementId:
-    state = place.state(f"complaint/{one}")
-    return StatementId(bytes.fromhex(next(iter(state.grants), "00" * 32) if state else "00" * 32))
-
-
 def receive(place: Place, one: str, **changes: Any) -> Any:
     about: dict[str, Any] = {"tracking": "secret-code", "words": "态度恶劣", "events": [EVENT], "complainant": "林某"}
     allegations = changes.pop("allegations", ["rude", "slow"])
@@ -71,14 +64,6 @@ COMMANDS: dict[str, Callable[[Place, str], Any]] = {
     "hold": lambda p, c: complaint.hold_evidence(p.system(), c, [HOLD]),
     "seal clip": lambda p, c: complaint.seal_clip(custodian(p), c, CLIP),
     "miss clip": lambda p, c: complaint.miss_clip(custodian(p), c, "cam-1", "expired", since=SINCE, until=UNTIL),
-    "request clip": lambda p, c: complaint.request_clip(
-        investigator(p), c, CLIP, purpose="verify", basis="rule-12", words="核实"
-    ),
-    "grant clip": lambda p, c: complaint.grant_clip(
-        head(p), c, CLIP, "staff/cha", purpose="verify", basis="rule-12", expires=EXPIRES
-    ),
-    "deny clip": lambda p, c: complaint.deny_clip(head(p), c, CLIP, "staff/zhao", reason="bystanders"),
-    "view clip": lambda p, c: complaint.view_clip(investigator(p), c, grant_of(p, c), since=SINCE, until=UNTIL),
     "investigate": lambda p, c: complaint.investigate(investigator(p), c, ["approval/a-1"], position=7),
     "reply": lambda p, c: complaint.reply(clerk(p), c, "当时系统故障"),
     "let the reply lapse": lambda p, c: complaint.lapse_reply(investigator(p), c, date(2024, 3, 3)),
@@ -94,10 +79,9 @@ COMMANDS: dict[str, Callable[[Place, str], Any]] = {
     "reopen on review": lambda p, c: complaint.decide_review(second_head(p), c, "reopened"),
     "release holds": lambda p, c: complaint.release_holds(custodian(p), c, [HOLD]),
 }
-FOOTAGE = "hold, seal clip, miss clip, request clip, grant clip, deny clip, view clip, release holds"
+FOOTAGE = "hold, seal clip, miss clip, release holds"
 COURSE = ", ".join(command for command in COMMANDS if command not in FOOTAGE.split(", "))
 EVIDENCE = "hold, seal clip, miss clip"
-CLIPS = f"{EVIDENCE}, request clip, grant clip, deny clip"
 ACCEPTED = "receive, register, accept"
 REPLIED = f"{ACCEPTED}, investigate, reply"
 FOUND = f"{REPLIED}, find rude, find slow"
@@ -136,8 +120,7 @@ SITUATIONS = {
 OF_FOOTAGE = {
     "nothing yet": ("", ""),
     "received: the holds do not wait for anybody": ("receive", EVIDENCE),
-    "accepted": (ACCEPTED, CLIPS),
-    "a clip granted may be seen": (f"{ACCEPTED}, grant clip", f"{CLIPS}, view clip"),
+    "accepted": (ACCEPTED, EVIDENCE),
     "decided": (DECIDED, ""),
     "closed, with a hold that is not needed any more": (
         "receive, hold, forward, close",
@@ -173,19 +156,6 @@ def test_in_each_situation_exactly_these_commands_may_come(table: Any, situation
             lambda p, c: complaint.investigate(p.desk("staff/zhang", "investigator"), c, ["approval/a"]),
             "two-persons",
         ),
-        (
-            ACCEPTED,
-            lambda p, c: complaint.grant_clip(
-                p.desk("staff/cha", "complaint_head"),
-                c,
-                CLIP,
-                "staff/cha",
-                purpose="verify",
-                basis="x",
-                expires=EXPIRES,
-            ),
-            "two-persons",
-        ),
         (FOUND, lambda p, c: complaint.decide(p.desk("staff/cha", "complaint_head"), c, "upheld"), "two-persons"),
         (FOUND, lambda p, c: complaint.decide(head(p), c, "who_knows"), "decision"),
         (
@@ -196,18 +166,6 @@ def test_in_each_situation_exactly_these_commands_may_come(table: Any, situation
         (REPLIED, lambda p, c: complaint.find(investigator(p), c, "rude", "upheld"), "citation"),
         (REPLIED, lambda p, c: complaint.find(investigator(p), c, "corrupt", "upheld", events=[EVENT]), "allegation"),
         (REPLIED, lambda p, c: complaint.find(investigator(p), c, "rude", "guilty", events=[EVENT]), "finding"),
-        (
-            f"{ACCEPTED}, grant clip",
-            lambda p, c: complaint.view_clip(clerk(p), c, grant_of(p, c), since=SINCE, until=UNTIL),
-            "clip-grant",
-        ),
-        (
-            f"{ACCEPTED}, grant clip",
-            lambda p, c: complaint.view_clip(
-                replace(investigator(p), clock=lambda: instant_us(EXPIRES)), c, grant_of(p, c), since=SINCE, until=UNTIL
-            ),
-            "clip-grant",
-        ),
         (f"{DECIDED}, tell, ask review", lambda p, c: complaint.decide_review(head(p), c, "confirmed"), "two-persons"),
         ("receive, register", lambda p, c: complaint.accept(clerk(p), c, ["staff/zhao"], "staff/cha"), "right"),
     ],

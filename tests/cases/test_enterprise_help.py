@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
+from itertools import count
 from typing import Any
 
 import pytest
 
-from ledger.cases import appointment, enterprise_help, rating, reservation
+from ledger.cases import appointment, approval, enterprise_help, rating, reservation
 from ledger.errors import MingjianError, Refused
 from ledger.statement import instant_us
 
@@ -17,6 +18,7 @@ Place = Any
 Commands = dict[str, Callable[[Place, str], Any]]
 SLOT = "2024-03-06T10:00:00+08:00"
 DAY = date(2024, 3, 6)
+NUMBERS = count()
 
 
 def after(desk: Any) -> Any:
@@ -28,6 +30,13 @@ def officer(place: Place) -> Any:
     return place.desk("staff/qi")
 
 
+def applied(place: Place, name: str, item: str) -> str:
+    """A case of that item, applied for now."""
+    case = f"{name}-{item}-{next(NUMBERS)}"
+    place.done(approval.apply_for(place.desk("staff/chen"), case, item, applicant="某公司"))
+    return f"approval/{case}"
+
+
 HELP: Commands = {
     "visit": lambda p, h: enterprise_help.visit(officer(p), h, "changhong", words="投产"),
     "raise": lambda p, h: enterprise_help.raise_difficulty(officer(p), h, "power", "utilities"),
@@ -35,14 +44,34 @@ HELP: Commands = {
     "resolve": lambda p, h: enterprise_help.resolve(officer(p), h, "power", "resolved"),
     "resolve the other": lambda p, h: enterprise_help.resolve(officer(p), h, "staff", "not_possible"),
     "resolve anyhow": lambda p, h: enterprise_help.resolve(officer(p), h, "power", "somehow"),
+    "list papers": lambda p, h: enterprise_help.list_papers(
+        officer(p), h, "permit", "permit", ["site-plan", "power-of-attorney"], DAY, words="按项目定制"
+    ),
+    "list none": lambda p, h: enterprise_help.list_papers(officer(p), h, "other", "permit", [], DAY),
+    "list for no item": lambda p, h: enterprise_help.list_papers(officer(p), h, "other", "moon", ["map"], DAY),
+    "list for yesterday": lambda p, h: enterprise_help.list_papers(
+        officer(p), h, "other", "permit", ["map"], date(2024, 3, 1)
+    ),
+    "link": lambda p, h: enterprise_help.link_application(p.hall, officer(p), h, "permit", applied(p, h, "permit")),
+    "link another item": lambda p, h: enterprise_help.link_application(
+        p.hall, officer(p), h, "permit", applied(p, h, "stamp")
+    ),
+    "link no case": lambda p, h: enterprise_help.link_application(p.hall, officer(p), h, "permit", f"approval/{h}-no"),
+    "drop": lambda p, h: enterprise_help.drop_milestone(officer(p), h, "permit", "abroad"),
     "close": lambda p, h: enterprise_help.close(officer(p), h),
 }
 HELPS = {
     "nothing yet": ("", "visit"),
-    "visited": ("visit", "visit, raise, raise another, close"),
-    "a difficulty raised": ("visit, raise", "visit, raise another, resolve"),
-    "one of two resolved": ("visit, raise, raise another, resolve", "visit, resolve the other"),
-    "all resolved": ("visit, raise, resolve", "visit, raise another, close"),
+    "visited": ("visit", "visit, raise, raise another, list papers, close"),
+    "a difficulty raised": ("visit, raise", "visit, raise another, resolve, list papers"),
+    "one of two resolved": ("visit, raise, raise another, resolve", "visit, resolve the other, list papers"),
+    "all resolved": ("visit, raise, resolve", "visit, raise another, list papers, close"),
+    "papers listed for an application to come": (
+        "visit, list papers",
+        "visit, raise, raise another, link, drop",
+    ),
+    "applied for": ("visit, list papers, link", "visit, raise, raise another, list papers, close"),
+    "dropped": ("visit, list papers, drop", "visit, raise, raise another, list papers, close"),
     "closed": ("visit, close", ""),
 }
 APPOINTMENT: Commands = {
@@ -111,6 +140,16 @@ KINDS = {
 def test_in_each_situation_exactly_these_commands_may_come(table: Any, kind: str, situation: str) -> None:
     commands, situations = KINDS[kind]
     table.check(kind, commands, *situations[situation])
+
+
+def test_papers_are_listed_before_the_application_and_never_after(table: Any, place: Place) -> None:
+    one = table.bring("enterprise_help", HELP, "visit")
+    earlier = applied(place, one, "permit")
+    later = replace(officer(place), clock=lambda: instant_us("2024-03-05T09:00:00+08:00"))
+    place.done(enterprise_help.list_papers(later, one, "permit", "permit", ["map"], DAY))
+    with pytest.raises(Refused) as caught:
+        enterprise_help.link_application(place.hall, later, one, "permit", earlier)
+    assert caught.value.code == "milestone-late"
 
 
 def test_a_visit_is_rated_in_its_own_stream_and_nowhere_else(place: Place, name: Callable[[], str]) -> None:

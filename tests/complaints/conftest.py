@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -21,21 +17,10 @@ from ledger.registry.changes import propose
 from ledger.statement import StatementId, open_statement
 from oversight.complaints import HoldKeeper
 from projections.runner import Projector
+from tests.cases.conftest import staffed_place
 
 RECORDER = "recorder/1"
 CAMERAS = {"cam-1": "w1", "cam-2": "w2", "cam-2b": "window/w2"}
-
-
-def _cases() -> ModuleType:
-    """The staffed place of the tests of cases: one set of people for both."""
-    path = Path(__file__).parents[1] / "cases" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("place_for_complaints", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @dataclass
@@ -103,7 +88,7 @@ class Counter:
 
 @pytest.fixture(scope="module")
 def counter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counter]:
-    with _cases().staffed_place(tmp_path_factory.mktemp("counter") / "data") as place:
+    with staffed_place(tmp_path_factory.mktemp("counter") / "data") as place:
         one, two = place.desk("staff/cat-a"), place.desk("staff/cat-b")
         place.agreed(catalogue.unit(one, "env", name="环保", tier="district"), two)
         for window in ("w1", "w2", "w3"):

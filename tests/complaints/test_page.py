@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shutil
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import httpx
@@ -26,7 +23,7 @@ from camera_ingest.disputes import cameras_of_event, clip_event, read_event, sea
 from camera_ingest.folders import Camera, write_camera
 from camera_ingest.registering import custodian, give_key, register
 from ledger.cases import complaint, ticket
-from ledger.cases.grants import grant_clip, request_clip
+from ledger.cases.grants import grant_clip, read_grant, request_clip
 from ledger.door.desk import Desk
 from ledger.door.hall import Hall, create_ledger, open_ledger
 from ledger.registry import catalogue, keys, people
@@ -34,6 +31,8 @@ from ledger.registry.changes import confirm
 from ledger.statement import StatementId, instant_text
 from ledger.store.sequencer import now_us
 from oversight.complaints import run_holds
+from tests.api.conftest import kept_up, serving
+from tests.camera import conftest as rig
 
 pytestmark = pytest.mark.browser
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome") or ""
@@ -45,18 +44,6 @@ STAFF: dict[str, tuple[list[str], dict[str, Any]]] = {
     "staff/cha": (["investigator"], {}),
     "staff/zhang": (["complaint_head"], {}),
 }
-
-
-def other_tests(folder: str) -> ModuleType:
-    """What the tests of another folder have at hand."""
-    path = Path(__file__).parents[1] / folder / "conftest.py"
-    spec = importlib.util.spec_from_file_location(f"{folder}_for_complaints", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @dataclass
@@ -120,7 +107,6 @@ def hire(hall: Hall) -> None:
 
 @pytest.fixture(scope="module")
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    rig, api = other_tests("camera"), other_tests("api")
     if not rig.has_gstreamer():
         pytest.skip(f"no RTSP server here: apt-get install {rig.PACKAGES}")
     data = tmp_path_factory.mktemp("office") / "data"
@@ -129,8 +115,8 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     with (
         open_ledger(data) as hall,
         hall.sequencing(),
-        api.kept_up(hall),
-        api.serving(hall) as base,
+        kept_up(hall),
+        serving(hall) as base,
         rig.rtsp_camera(rig.BALL) as camera,
     ):
         Sessions(data).served_at(base)
@@ -296,6 +282,18 @@ def test_the_eleven_steps_hold_grant_and_finding_are_there_in_both_languages(off
     assert english.count('<th scope="row" class="number"') == 11
     # A reader without a grant is shown no film.
     assert "<video" not in english
+
+
+def test_its_film_is_the_grant_s_and_there_is_no_other_way_to_footage(office: Office, inside: BrowserContext) -> None:
+    _, page = office.text("/complaints/c-1?lang=en", "staff/cha")
+    assert re.findall(r'<video[^>]* src="([^"]*)"', page) == ["/clips/g-1/film"]
+    granted = read_grant(office.hall, "g-1")
+    span = re.search(r'id="clip" data-from="(\d+)" data-to="(\d+)"', page)
+    assert span is not None
+    assert (int(span[1]), int(span[2])) == (granted.since_us, granted.until_us)
+    for path in ("film", "clip", "video", "footage"):
+        assert office.text(f"/complaints/c-1/{path}", "staff/cha")[0] == 404
+    assert office.text("/clips/g-1/film", "staff/zhang")[0] == 403
 
 
 def test_without_footage_the_page_says_why(office: Office, inside: BrowserContext) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from fractions import Fraction
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from ledger.errors import Malformed
 from ledger.facts.calendar import Calendar, china_mainland
-from ledger.facts.case_clocks import CaseClocks, ClockState, TimedAct, case_clocks, parse_item
+from ledger.facts.case_clocks import CaseClocks, ClocksByAct, ClockState, TimedAct, case_clocks, parse_item
 from ledger.statement import instant_us
 
 STATUTORY = {"limit": 20, "extend": {"days": 10, "times": 1}}
@@ -497,6 +498,26 @@ def test_elapsed_never_falls_and_an_overdue_run_never_comes_back(
 def test_the_same_story_gives_the_same_answer(told: list[tuple[Any, ...]], day: int) -> None:
     when = date.fromordinal(march(4).toordinal() + day).isoformat() + "T23:00"
     assert clocks(item(statutory=STATUTORY), when, *told) == clocks(item(statutory=STATUTORY), when, *told)
+
+
+@given(told=_stories(), known=st.integers(0, 3), joint=st.booleans())
+def test_told_act_by_act_the_clocks_are_those_of_the_whole_case(
+    told: list[tuple[Any, ...]], known: int, joint: bool
+) -> None:
+    last = told[-1][1]
+    if joint:
+        told = [*told, ("branch_opened", last, {"branch": "a"})]
+    claimed_before = ("decided", "05T09:00", {"outcome": "granted"}, last)
+    told = [*told, claimed_before, ("late_entry_confirmed", last, {"seq": len(told) + 1}), ("closed", last)]
+    clocked = item(statutory=STATUTORY, joint={"limit": 9}, branch={"limit": 2}, delivery={"limit": 5})
+    rules, calendar = parse_item(clocked), china_mainland()
+    whole = acts(*told)
+    fold = ClocksByAct(rules, whole[:known], calendar)
+    for count, act in enumerate(whole[known:], start=known + 1):
+        fold.take(act)
+        as_of_us = act.known_us
+        expected = case_clocks(rules, whole[:count], as_of_us=as_of_us, calendar=calendar).runs
+        assert list(fold.runs(as_of_us)) == [replace(run, elapsed=None) for run in expected]
 
 
 # ── Item data ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -17,9 +17,9 @@ approval.refused approval.branch_opened approval.withdrawn approval.delivered ap
 approval.fee_charged key.rotated
 bundle.* referral.* assistance.requested mediation.filed proxy.consented proxy.withdrawn
 appointment.* reservation.asked reservation.withdrawn
-complaint.received complaint.review_asked complaint.replied complaint.clip_requested complaint.clip_viewed"""
+complaint.received complaint.review_asked complaint.replied"""
 # As one whose act is complained of.
-COMPLAINED_OF = " complaint.replied complaint.clip_requested complaint.clip_viewed"
+COMPLAINED_OF = " complaint.replied"
 RESERVE = " reservation.confirmed reservation.declined reservation.begun"
 REVIEWER = """approval.step_started approval.step_finished approval.branch_finished approval.suspended
 approval.resumed key.rotated grid.handled"""
@@ -67,10 +67,10 @@ MAY = {
         card.raised card.revocation_proposed approval.clocks_recomputed""",
     "privacy_officer": "erasure.proposed erasure.made hold.placed hold.released disclosure.granted key.rotated",
     "investigator": """hold.placed hold.released key.rotated complaint.received complaint.registered
-        complaint.evidence_held complaint.investigated complaint.clip_requested complaint.clip_viewed
+        complaint.evidence_held complaint.investigated
         complaint.reply_lapsed complaint.finding_made complaint.told complaint.called_back""",
     "complaint_head": """complaint.registered complaint.accepted complaint.assigned complaint.refused
-        complaint.forwarded complaint.clip_granted complaint.clip_denied complaint.extended complaint.decided
+        complaint.forwarded complaint.extended complaint.decided
         complaint.told complaint.called_back complaint.closed complaint.review_decided key.rotated""",
     "citizen": """rating.given complaint.received complaint.review_asked assistance.requested emergency.alarm_raised
         grid.reported appointment.made appointment.moved appointment.cancelled reservation.asked

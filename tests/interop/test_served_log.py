@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import signal
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -19,19 +15,8 @@ from ledger.exchange.importer import import_xes
 from ledger.keys import SigningKey
 from ledger.tree.note import Algorithm, Signer
 from ledger.tree.policy import Policy, Witness
-
-
-def lent(path: str) -> ModuleType:
-    name = f"lent_{path.replace('/', '_').removesuffix('.py')}"
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-_witnesses, _monitor = lent("witnesses/conftest.py"), lent("monitor/conftest.py")
+from tests.api.conftest import serving
+from tests.witnesses.conftest import Running, placed
 
 
 @dataclass
@@ -55,13 +40,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("served")
     create_ledger(folder / "data")
     generate_xes(folder / "log.xes", cases=40, seed=3)
-    witnesses = [_witnesses.Running(folder / f"w{number}").start() for number in (1, 2)]
+    witnesses = [Running(folder / f"w{number}").start() for number in (1, 2)]
     try:
-        with open_ledger(folder / "data") as hall, hall.sequencing(carry_s=0.2), _monitor.serving(hall) as url:
+        with open_ledger(folder / "data") as hall, hall.sequencing(carry_s=0.2), serving(hall) as url:
             for one in witnesses:
                 one.trust(hall)
                 added = {"vkey": one.vkey, "url": one.url, "name": one.name}
-                _witnesses.placed(hall, hall.change(f"witness/{one.name}", "witness.added.v1", added))
+                placed(hall, hall.change(f"witness/{one.name}", "witness.added.v1", added))
             done = import_xes(hall, folder / "log.xes", source="permits")
             index = hall.wait_placed([done.last], timeout_s=20)[done.last.id]
             assert hall.wait_witnessed(index + 1) is not None

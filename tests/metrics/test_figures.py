@@ -22,6 +22,7 @@ from ledger.cases import (
     complaint,
     drill,
     emergency,
+    enterprise_help,
     inspection,
     mediation,
     rating,
@@ -84,6 +85,20 @@ def on_the_spot(place: Place) -> None:
         place.done(rating.rate(place.desk("staff/portal"), case, 3))
     place.at("2024-03-05T11:00")
     place.done(ticket.expire(clerk, "t2"))
+
+
+def papers_listed(place: Place) -> None:
+    """A day before the permits are applied for: a list with time enough, one with too little, one dropped."""
+    officer = place.desk("staff/qi")
+    place.done(enterprise_help.visit(officer, "h1", "changhong"))
+    for name, day in (("soon", 6), ("late", 5), ("never", 13)):
+        place.done(enterprise_help.list_papers(officer, "h1", name, "permit", ["map"], date(2024, 3, day)))
+    place.done(enterprise_help.drop_milestone(officer, "h1", "never", "abroad"))
+
+
+def applied_for(place: Place) -> None:
+    for name, case in (("soon", "p1"), ("late", "p3")):
+        place.done(enterprise_help.link_application(place.hall, place.desk("staff/qi"), "h1", name, f"approval/{case}"))
 
 
 def promised(place: Place) -> None:
@@ -211,7 +226,18 @@ def a_schedule(place: Place) -> None:
 @pytest.fixture(scope="module")
 def hall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with staffed_place(tmp_path_factory.mktemp("figures") / "data") as place:
-        for part in (registries, on_the_spot, promised, cards, other_centres, complaints, a_schedule):
+        parts = (
+            registries,
+            on_the_spot,
+            papers_listed,
+            promised,
+            applied_for,
+            cards,
+            other_centres,
+            complaints,
+            a_schedule,
+        )
+        for part in parts:
             part(place)
         place.placed()
         Projector(place.hall.database).catch_up(batch=37)
@@ -242,6 +268,7 @@ SAYS: dict[str, dict[str, Any]] = {
     "drills": {"on_schedule": "1/2"},
     "inspections": {"on_schedule": "1/2"},
     "cards": {"answered_on_time": "1/2", "revoked": "1/3"},
+    "lead-time": {"by_the_day": "1/2"},
     "complaints": {
         "footage_expired": "1/2",
         "accepted_on_time": "1/2",
@@ -267,6 +294,7 @@ def test_durations_sums_and_ratios_are_exact(hall: Place) -> None:
     assert told("touch")["n"] == 2
     assert told("hands")["median"] == {"exact": "1/1", "value": 1.0}
     assert told("visits")["sum"] == 1 + 1 + 1 + 2 + 2
+    assert told("lead-time")["median_days"]["value"] == pytest.approx(22 / 24, abs=0.001)
     money = told("money")
     assert money["granted"] == money["paid"] == [{"kind": "labour", "n": 1, "fen": 5_000}]
     assert money["recovered"] == [{"kind": "labour", "n": 1, "fen": 70_000}]

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import shutil
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from granian.constants import Interfaces
-from granian.server.embed import Server
 
-from api.app import create_app
 from api.tokens import Tokens
 from ledger.door.hall import Hall, create_ledger, open_ledger
 from ledger.exchange.generate import generate_xes
@@ -30,9 +23,10 @@ from ledger.keys import SigningKey
 from ledger.tree.checkpoint import Checkpoint, sign_checkpoint
 from ledger.tree.merkle import leaf_hash, root_of
 from ledger.tree.note import Signer
-from ledger.tree.tiles import bundles_for, decode_bundle, encode_bundle, tiles_for
+from ledger.tree.tiles import bundles_for, decode_bundle
 from ledger.verify.cli import main
-from projections.runner import Projector
+from tests.api.conftest import kept_up, serving
+from tests.verify.log_files import write_log
 
 Say = Callable[..., tuple[int, dict[str, Any]]]
 
@@ -72,56 +66,13 @@ class Served:
         raise AssertionError(self.published)
 
 
-@contextmanager
-def serving(hall: Hall) -> Iterator[str]:
-    """The application on a port of its own, under the server that ``mingjian up`` uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    server = Server(create_app(hall), address="127.0.0.1", port=port, interface=Interfaces.ASGI, log_enabled=False)
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=lambda: loop.run_until_complete(server.serve()), daemon=True)
-    thread.start()
-    base = f"http://127.0.0.1:{port}"
-    for _ in range(200):
-        with contextlib.suppress(httpx.TransportError):
-            httpx.get(f"{base}/healthz", timeout=1)
-            break
-        thread.join(timeout=0.05)
-    try:
-        yield base
-    finally:
-        loop.call_soon_threadsafe(server.stop)
-        thread.join(timeout=20)
-        loop.close()
-
-
-@contextmanager
-def projecting(hall: Hall) -> Iterator[None]:
-    """As in ``mingjian up``: what is placed is shown a moment later."""
-    stop = threading.Event()
-
-    def run() -> None:
-        projector = Projector(hall.database)
-        while not stop.wait(0.05):
-            projector.catch_up(stop=stop)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(timeout=20)
-
-
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Some 400 entries, so that there are full tiles and partial ones."""
     folder = tmp_path_factory.mktemp("served")
     data = folder / "data"
     create_ledger(data)
-    with open_ledger(data) as hall, hall.sequencing(), projecting(hall), serving(hall) as base:
+    with open_ledger(data) as hall, hall.sequencing(), kept_up(hall), serving(hall) as base:
         generate_xes(folder / "log.xes.gz", cases=40, seed=4)
         import_xes(hall, folder / "log.xes.gz", source="permits")
         token = folder / "token"
@@ -192,25 +143,8 @@ class History:
         """As the files of a log; what lies there of other sizes goes, or is kept."""
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
-        entries = self.entries[:size]
-        leaves = [leaf_hash(entry) for entry in entries]
-        levels = [leaves]
-        while len(levels[-1]) >= 256:
-            below = levels[-1]
-            levels.append([root_of(below[at : at + 256]) for at in range(0, len(below) // 256 * 256, 256)])
-        for tile in tiles_for(len(entries)):
-            low = tile.index * 256
-            put(folder / tile.path, b"".join(levels[tile.level][low : low + tile.width]))
-        for bundle in bundles_for(len(entries)):
-            low = bundle.index * 256
-            put(folder / bundle.path, encode_bundle(entries[low : low + bundle.width]))
-        put(folder / "checkpoint", self.note(size))
+        write_log(folder, self.entries[:size], self.note(size))
         return folder
-
-
-def put(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
 
 
 @pytest.fixture(scope="session")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -20,19 +17,7 @@ from ledger.tree.policy import Log, Policy, Witness
 from ledger.witness.ask import ask, newest
 from ledger.witness.cli import main as witness_main
 from ledger.witness.state import State
-
-
-def lent(path: str) -> ModuleType:
-    name = f"lent_{path.replace('/', '_').removesuffix('.py')}"
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-Running = lent("witnesses/conftest.py").Running
+from tests.witnesses.conftest import Running
 
 
 class Scene:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import httpx
@@ -22,31 +20,19 @@ from ledger.facts.registry import possession_message
 from ledger.keys import SigningKey
 from ledger.statement import Draft, instant_text, open_statement, sign_statement
 from ledger.store.sequencer import now_us
+from tests.api.conftest import serving
+from tests.interop import conftest as judges
 
 BIN = Path(sys.executable).parent
 
-
-def lent(folder: str) -> ModuleType:
-    """The conftest of other tests, whose fixtures and helpers are used here too."""
-    spec = importlib.util.spec_from_file_location(f"lent_{folder}", Path(__file__).parents[1] / folder / "conftest.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 # Judges not written here, in the environments of the interoperability tests.
-_judges = lent("interop")
-scitt_cose = _judges.scitt_cose
-by_scitt_cose = _judges.by_scitt_cose
-by_go = _judges.by_go
+scitt_cose, by_scitt_cose, by_go = judges.scitt_cose, judges.by_scitt_cose, judges.by_go
 
 
 @pytest.fixture(scope="module")
 def client(many: Hall) -> Iterator[httpx.Client]:
     """Asks the real server over ``many``."""
-    with lent("api").serving(many) as base, httpx.Client(base_url=base, timeout=20) as found:
+    with serving(many) as base, httpx.Client(base_url=base, timeout=20) as found:
         yield found
 
 

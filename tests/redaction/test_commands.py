@@ -85,6 +85,26 @@ def test_a_request_may_be_refused(rig: Any) -> None:
     assert grant(rig, "show", "none", code=1)["error"]["code"] == "no-grant"
 
 
+def test_what_came_of_checking_a_granted_clip_is_stated(rig: Any, tmp_path: Path) -> None:
+    name = grant(rig, "request", rig.clip_id, "--purpose", "x", "--basis", "y", "--as", "staff/cha")["grant"]
+    how = ["--manifest", rig.clip.manifest, "--as", "staff/cha"]
+    assert grant(rig, "verify", name, rig.clip.clip, *how, code=1)["error"]["code"] == "footage-order"
+    grant(rig, "give", name, "--as", "staff/zhang")
+    assert grant(rig, "verify", name, rig.clip.clip, *how)["ok"] is True
+    changed = tmp_path / "changed.mp4"
+    raw = bytearray(rig.clip.clip.read_bytes())
+    raw[-1] ^= 1
+    changed.write_bytes(raw)
+    words = ["verify", name, changed, *how]
+    done = CliRunner().invoke(app, ["grant", *map(str, words), "--data", str(rig.hall.data), "--json"])
+    assert done.exit_code == 1
+    said = check("grant-verify", orjson.loads(done.stdout))
+    assert (said["ok"], bool(said["reason"])) == (False, True)
+    acts = [open_statement(entry) for _, _, entry in rig.hall.reader.stream(f"grant/{name}")]
+    assert [act.data.get("outcome") for act in acts[-2:]] == ["good", "bad"]
+    assert acts[-1].data["sha256"] == said["sha256"] != rig.clip.sha256
+
+
 def test_words_given_with_a_request_are_sealed(rig: Any) -> None:
     words = ["--purpose", "x", "--basis", "y", "--as", "staff/cha", "--words", "林某投诉"]
     name = grant(rig, "request", rig.clip_id, *words)["grant"]

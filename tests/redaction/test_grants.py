@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ledger.cases import grants
+from ledger.cases import complaint, grants
 from ledger.errors import NotAllowed, NotFound, Refused
 from ledger.facts.registry import Registry
 from ledger.facts.streams import FOLDS, check_act
@@ -72,9 +72,17 @@ def test_whoever_asks_does_not_grant_nor_does_the_viewer(rig: Any) -> None:
         grants.grant_clip(rig.hall, rig.desk("staff/cha-b"), ask(rig), expires=rig.later())
 
 
+def test_whoever_investigates_the_complaint_does_not_grant_a_clip_of_it(rig: Any) -> None:
+    complaint_of = rig.complain()
+    complaint.assign(rig.desk("staff/zhang"), complaint_of, "staff/both")
+    both = grants.desk_of(rig.hall, "staff/both", ["complaint_head"])
+    name = ask(rig, "staff/zhao", complaint=complaint_of)
+    assert code_of(lambda: grants.grant_clip(rig.hall, both, name, expires=rig.later())) == "two-persons"
+    assert grants.grant_clip(rig.hall, rig.desk("staff/zhang"), name, expires=rig.later())
+
+
 def test_the_complained_of_neither_grant_nor_see_the_clip_as_it_was_cut(rig: Any) -> None:
-    complaint = rig.complain()
-    name = ask(rig, "staff/zhao", complaint=complaint, rights=["view", "unblurred"])
+    name = ask(rig, "staff/zhao", complaint=rig.complain(), rights=["view", "unblurred"])
     head = rig.desk("staff/zhang")
     assert code_of(lambda: grants.grant_clip(rig.hall, head, name, expires=rig.later())) == "complained-of"
     grants.grant_clip(rig.hall, head, name, expires=rig.later(), rights=["view"])

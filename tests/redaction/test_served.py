@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import threading
 import time
@@ -20,6 +21,7 @@ from granian.server.embed import Server
 from playwright.sync_api import sync_playwright
 
 from api.app import create_app
+from api.clip_films import sweep_films
 from api.clip_links import ClipLinks
 from api.sessions import Sessions
 from camera_ingest.faces import Faces
@@ -241,6 +243,24 @@ def test_what_was_not_asked_for_is_not_said_to_be_seen(
     client.get(f"/clips/{name}/film", headers={"Range": f"bytes={int(size) - 10}-"})
     spans = [instant_us(one.data["since"]) - rig.clip.since_us for one in stated(rig, name, "clip_viewed")]
     assert spans == [0, 4_000_000], "the middle was never served"
+
+
+def test_a_film_goes_with_its_grant_or_its_day_and_no_sooner(rig: Any, client: httpx.Client) -> None:
+    folder = rig.hall.data / "clips" / "shown"
+    sweep_films(rig.hall)
+    before = set(folder.iterdir())
+    withdrawn, old, kept = (give(rig, "view", "unblurred") for _ in range(3))
+    enter(rig, client, "staff/cha")
+    made = {}
+    for name in (withdrawn, old, kept):
+        assert client.get(f"/clips/{name}/film", headers={"Range": "bytes=0-9"}).status_code == 206
+        made[name] = set(folder.iterdir()) - before - {path for paths in made.values() for path in paths}
+        assert {path.suffix for path in made[name]} == {".mp4", ".json"}
+    grants.withdraw_grant(rig.desk("staff/zhang"), withdrawn, reason="done")
+    for path in made[old]:
+        os.utime(path, (time.time() - 26 * 3600,) * 2)
+    assert sweep_films(rig.hall) == 4
+    assert set(folder.iterdir()) == before | made[kept]
 
 
 @pytest.mark.browser

@@ -259,6 +259,10 @@ def _brought_in(told: Told, folder: Path) -> None:
     told.mingjian("deadletter show", first)
     told.mingjian("deadletter retry", "--all", "--source", "oa")
     told.mingjian("deadletter dismiss", first)
+    told.mingjian("hook add", "https://oa.example/cards", "--events", "card.raised", "--name", "oa")
+    told.mingjian("hook list")
+    told.mingjian("hook retry", "oa")
+    told.mingjian("hook remove", "oa")
 
 
 def _played(told: Told, folder: Path) -> None:
@@ -303,6 +307,8 @@ def _figures(told: Told) -> None:
     told.mingjian("anomalies list", "--source", "s", "--limit", "5")
     told.mingjian("anomalies precision")
     told.mingjian("anomalies refresh")
+    mark = told.mingjian("patrol mark", "w1", "--as", "staff/supervisor")["mark"]
+    told.mingjian("patrol complain", mark, "--words", "nobody there", "--as", "staff/supervisor")
     assert told.mingjian("case queue")["n"] == 1
     told.mingjian("case queue", "--as-of", "10")
     assert told.mingjian("case due")["n"] > 0
@@ -454,6 +460,15 @@ def _cameras(told: Told) -> None:
     camera("release", "c1", released["proposal"], "--confirm", *data)
     camera("purge", *data)
     camera("check", *data)
+    camera("store", *data)
+    camera("store", "--url", f"file://{told.data}/store", *data)
+    camera("check", *data)
+    camera("status", *data)
+    away = ("--data", told.data.parent / "away")
+    camera("init", "--name", "recorder/2", "--policy", told.data / "published" / "policy", *away)
+    camera("add", "c2", "--url", "rtsp://127.0.0.1:9/none", "--untried", "--recorder", "recorder/2", *away)
+    camera("add", "c2", "--elsewhere", "--recorder", "recorder/2", *data)
+    camera("status", *away)
 
 
 def _outsiders(told: Told, folder: Path, url: str) -> None:

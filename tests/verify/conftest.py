@@ -22,7 +22,7 @@ from ledger.tree.checkpoint import Checkpoint, sign_checkpoint
 from ledger.tree.merkle import EMPTY_ROOT, Frontier, leaf_hash, root_of
 from ledger.tree.note import Signer, VerifierKey
 from ledger.tree.policy import Log, Policy
-from ledger.tree.tiles import bundles_for, encode_bundle, tiles_for
+from tests.verify.log_files import put, write_log
 
 MORNING = "2024-03-04T01:00:00.000000Z"
 SOURCE = "source/permits"
@@ -214,21 +214,10 @@ class Book:
         """The log as files, its tree and head made of whatever the entries are now."""
         shutil.rmtree(folder, ignore_errors=True)
         entries = self.entries[:size]
-        leaves = [leaf_hash(entry) for entry in entries]
-        levels = [leaves]
-        while len(levels[-1]) >= 256:
-            below = levels[-1]
-            levels.append([root_of(below[at : at + 256]) for at in range(0, len(below) // 256 * 256, 256)])
-        for tile in tiles_for(len(entries)):
-            low = tile.index * 256
-            put(folder / tile.path, b"".join(levels[tile.level][low : low + tile.width]))
-        for bundle in bundles_for(len(entries)):
-            low = bundle.index * 256
-            put(folder / bundle.path, encode_bundle(entries[low : low + bundle.width]))
         frontier = Frontier()
-        frontier.extend(leaves)
+        frontier.extend([leaf_hash(entry) for entry in entries])
         head = Checkpoint(str(self.origin), len(entries), frontier.root())
-        put(folder / "checkpoint", sign_checkpoint(head, Signer(str(self.origin), key_of("log"))))
+        write_log(folder, entries, sign_checkpoint(head, Signer(str(self.origin), key_of("log"))))
         put(folder / "policy", self.policy.to_bytes())
         return folder
 
@@ -263,11 +252,6 @@ class Authority:
         reply = f"ts -reply -config ts.cnf -queryfile query -signer {by}.pem -inkey {by}.key -token_out -out token"
         self.run(reply)
         return (self.folder / "token").read_bytes()
-
-
-def put(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
 
 
 @pytest.fixture(scope="session")

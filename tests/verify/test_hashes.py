@@ -9,25 +9,15 @@ from typing import Any
 import pytest
 
 from ledger.tree.merkle import leaf_hash, root_of
-from ledger.tree.tiles import bundles_for, encode_bundle, tiles_for
 from ledger.verify.hashes import hashes_agree
 from ledger.verify.log import verify_log
+from tests.verify.log_files import write_log
 
 
 def write(folder: Path, entries: list[bytes]) -> tuple[int, bytes]:
     """Entries of any kind as tiles and bundles: size and root."""
-    levels = [[leaf_hash(entry) for entry in entries]]
-    while len(levels[-1]) >= 256:
-        below = levels[-1]
-        levels.append([root_of(below[at : at + 256]) for at in range(0, len(below) // 256 * 256, 256)])
-    files = {
-        tile.path: b"".join(levels[tile.level][tile.index * 256 :][: tile.width]) for tile in tiles_for(len(entries))
-    }
-    files |= {b.path: encode_bundle(entries[b.index * 256 :][: b.width]) for b in bundles_for(len(entries))}
-    for name, content in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-    return len(entries), root_of(levels[0])
+    write_log(folder, entries, b"")
+    return len(entries), root_of([leaf_hash(entry) for entry in entries])
 
 
 @pytest.mark.parametrize("size", [1, 2, 255, 256, 257, 511, 512, 767, 70_000])

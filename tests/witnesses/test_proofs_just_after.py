@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from pathlib import Path
@@ -60,3 +61,23 @@ def test_while_the_witnesses_are_silent_an_answer_comes_in_time_and_says_so(
         assert 0.5 <= time.monotonic() - began < 5
         assert proof.head.as_json()["witnessed"] is False
         assert json.loads(proof.content)["index"] == index
+
+
+def test_what_a_redaction_is_proved_by_has_the_signatures_that_its_policy_asks_for(
+    hall: Hall, witness: Any, register: Any, state: Any, until: Any, tmp_path: Path
+) -> None:
+    from camera_ingest.clips import signed_head
+    from camera_ingest.redaction import proved
+
+    one = witness("w1")
+    with hall.sequencing(carry_s=0.2):
+        register(hall, one)
+        until(lambda: hall.publisher.served() is not None)
+        (tmp_path / "policy").write_bytes(hall.policy().to_bytes())
+        state(hall, 1)
+        ids = [id_ for _, id_, _ in hall.reader.stream("policy")][-1:]
+        told = proved(hall, signed_head(hall, ids), "policy", "policy.change_proposed.v1")
+        (tmp_path / "proof").write_text(json.dumps(told["proof"]))
+        (tmp_path / "entry").write_bytes(base64.b64decode(told["entry"]))
+        words = ["proof", str(tmp_path / "proof"), "--entry", str(tmp_path / "entry")]
+        assert verify([*words, "--policy", str(tmp_path / "policy"), "--json"]) == 0
