@@ -21,7 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.access import Access
-from api.pages import Pages
+from api.pages import Pages, content_policy
 from api.problems import problem
 from api.routes import (
     board,
@@ -47,8 +47,7 @@ logger = structlog.get_logger("http")
 
 MAX_BODY_BYTES: Final = 1 << 20
 _HEADERS: Final = {
-    b"content-security-policy": b"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:;"
-    b" connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    b"content-security-policy": content_policy().encode(),
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"no-referrer",
     b"cache-control": b"no-store",

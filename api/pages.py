@@ -30,6 +30,14 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 HEADERS: Final = {"Cache-Control": "no-store"}
 
 
+def content_policy(media: str = "'none'") -> str:
+    """The content security policy of a page that shows films from ``media``: nothing else is loaded from elsewhere."""
+    return (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:;"
+        f" media-src {media}; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+
+
 class Pages:
     """Renders templates for one ledger."""
 

@@ -1,4 +1,5 @@
-"""The recorder beside ``mingjian up``: a process of its own, started again when it dies, ended with the server.
+"""The recorder beside ``mingjian up``: a process of its own, started again when it dies, ended with the server,
+however that ends.
 
 It is another program (``camera_ingest``), which decodes pictures; this one never does. Where cameras were added on this
 machine it records them; a demo has four drawn ones of its own. Where somebody runs ``mingjian-camera run`` already,
@@ -8,6 +9,7 @@ that one is left alone.
 from __future__ import annotations
 
 import fcntl
+import os
 import subprocess
 import sys
 import threading
@@ -36,7 +38,7 @@ def recording(data: Path, *, demo: bool) -> Iterator[None]:
         yield
         return
     words = ["camera_ingest.demo"] if demo else ["camera_ingest.cli", "run"]
-    command = [sys.executable, "-m", *words, "--data", str(data)]
+    command = [sys.executable, "-m", *words, "--data", str(data), "--parent", str(os.getpid())]
     stop = threading.Event()
     thread = threading.Thread(target=_tend, args=(data, command, stop, demo), name="recorder", daemon=True)
     thread.start()

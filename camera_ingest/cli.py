@@ -102,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--segment-s", type=float, help=argparse.SUPPRESS)
     run.add_argument("--silence-s", type=float, help=argparse.SUPPRESS)
     run.add_argument("--health-s", type=float, help=argparse.SUPPRESS)
+    run.add_argument("--parent", type=int, help=argparse.SUPPRESS)
     _away(run, "of a ledger on another machine: https://…; its token has the scope recorder")
     run.add_argument("--seconds", type=float, help="end by itself after so many seconds")
     run.set_defaults(run=_record)
@@ -351,7 +352,13 @@ def _record(options: argparse.Namespace) -> Mapping[str, Any]:
         if value is not None:
             more += [f"--{name.replace('_', '-')}", str(value)]
     supervise(
-        options.data, options.ids, every_s=options.every_s, more=more, seconds=options.seconds, away=_away_of(options)
+        options.data,
+        options.ids,
+        every_s=options.every_s,
+        more=more,
+        seconds=options.seconds,
+        away=_away_of(options),
+        parent=options.parent,
     )
     return {"cameras": [camera.id for camera in chosen(options.data, options.ids)], "recorded": True}
 

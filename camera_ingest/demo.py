@@ -47,6 +47,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="camera_ingest.demo")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--every-s", type=float, default=_SEAL_S)
+    parser.add_argument("--parent", type=int, help="the process with which this one ends")
     options = parser.parse_args()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     data: Path = options.data
@@ -54,7 +55,7 @@ def main() -> int:
         drawn = set_up(hall)
     for camera, window, listener in drawn:
         threading.Thread(target=_serve, args=(listener, camera, window), daemon=True).start()
-    supervise(data, (), every_s=options.every_s)
+    supervise(data, (), every_s=options.every_s, parent=options.parent)
     return 0
 
 

@@ -16,6 +16,7 @@ import structlog
 from camera_ingest.archive import CARRY_S, Carrier
 from camera_ingest.folders import Camera, camera_named, locked, read_cameras, recorder_named
 from camera_ingest.keeping import Tidy
+from camera_ingest.recovery import is_alone
 from camera_ingest.remote import Away, RemoteSealer
 from camera_ingest.sealing import EVERY_S, Sealer
 from camera_ingest.worker import STOPPED
@@ -89,8 +90,11 @@ def supervise(
     more: Sequence[str] = (),
     seconds: float | None = None,
     away: Away | None = None,
+    parent: int | None = None,
 ) -> None:
     """Record until SIGTERM, Ctrl-C or ``seconds`` are over. ``more``: options of the workers; ``away``: the ledger.
+
+    ``parent``: the process with which this one ends, however that one ends.
 
     Without ``ids`` it records all cameras of this machine, also those that are added, or pointed elsewhere, meanwhile.
     """
@@ -115,6 +119,8 @@ def supervise(
     known = read_cameras(data)
     try:
         while not stop.wait(0.5) and (until is None or time.monotonic() < until):
+            if parent is not None and is_alone(parent):
+                break
             if not ids and (now := read_cameras(data)) != known:
                 changed = {one.recorder for one in {*now.values()} ^ {*known.values()}}
                 known = now

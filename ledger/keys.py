@@ -20,14 +20,17 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, NewType
+from typing import TYPE_CHECKING, Final, NewType
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from nacl.bindings import crypto_core_ed25519_is_valid_point, crypto_sign, crypto_sign_open
 from nacl.exceptions import BadSignatureError
 
 from ledger.errors import Malformed
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+# Who only verifies does not load the other library: that takes longer than hashing fifty thousand entries.
 
 Thumbprint = NewType("Thumbprint", bytes)
 
@@ -104,11 +107,15 @@ class SigningKey:
     @classmethod
     def generate(cls) -> SigningKey:
         """A new key from the operating system's randomness."""
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
         return cls.from_seed(Ed25519PrivateKey.generate().private_bytes_raw())
 
     @classmethod
     def from_seed(cls, seed: bytes) -> SigningKey:
         """The key of a 32-byte seed (RFC 8032 §5.1.5)."""
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
         private = Ed25519PrivateKey.from_private_bytes(seed)
         public = private.public_key().public_bytes_raw()
         return cls(private, public, thumbprint(public), seed + public)
@@ -116,6 +123,9 @@ class SigningKey:
     @classmethod
     def from_pem(cls, pem: bytes) -> SigningKey:
         """The key of an unencrypted PKCS #8 PEM file."""
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
         try:
             private = serialization.load_pem_private_key(pem, password=None)
         except (ValueError, TypeError) as error:
@@ -126,6 +136,8 @@ class SigningKey:
 
     def to_pem(self) -> bytes:
         """PKCS #8 PEM, unencrypted: whoever writes it guards the file."""
+        from cryptography.hazmat.primitives import serialization
+
         return self.private.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
@@ -139,6 +151,9 @@ class SigningKey:
 
 def public_pem(public_key: bytes) -> bytes:
     """A raw public key as SubjectPublicKeyInfo PEM, for tools not written here."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
     return Ed25519PublicKey.from_public_bytes(public_key).public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
@@ -146,6 +161,9 @@ def public_pem(public_key: bytes) -> bytes:
 
 def public_from_pem(pem: bytes) -> bytes:
     """The raw, checked public key of a SubjectPublicKeyInfo PEM."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
     try:
         loaded = serialization.load_pem_public_key(pem)
     except (ValueError, TypeError) as error:

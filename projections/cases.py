@@ -232,16 +232,17 @@ def queue(
         "limit": limit,
         "offset": offset,
     }
-    open_then = sql.SQL(
-        " FROM projections.approval_open q JOIN projections.approvals a USING (stream) WHERE {}"
-    ).format(sql.SQL(" AND ").join(map(sql.SQL, wanted)))
-    count = connection.execute(sql.SQL("SELECT count(*)") + open_then, values).fetchone()
+    then = sql.SQL(" WHERE {}").format(sql.SQL(" AND ").join(map(sql.SQL, wanted)))
+    count = connection.execute(sql.SQL("SELECT count(*) FROM projections.approval_open q") + then, values).fetchone()
     assert count is not None
     page = sql.SQL(
         "SELECT q.stream, q.stage, q.suspended, q.item, q.units, q.win, q.from_index, a.applied_us, a.received_us"
+        # A plain join makes the planner read every case there ever was: one look-up for each open one is less.
+        " FROM projections.approval_open q CROSS JOIN LATERAL (SELECT applied_us, received_us, first_index"
+        " FROM projections.approvals WHERE stream = q.stream LIMIT 1) AS a"
     )
     rows = connection.execute(
-        page + open_then + sql.SQL(" ORDER BY a.first_index LIMIT %(limit)s OFFSET %(offset)s"), values
+        page + then + sql.SQL(" ORDER BY a.first_index LIMIT %(limit)s OFFSET %(offset)s"), values
     )
     names = "stream stage suspended item units window since_index applied_us received_us"
     return {"n": count[0], "cases": named(rows, names)}

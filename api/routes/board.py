@@ -108,17 +108,18 @@ def camera_board(connection: Connection, *, position: int | None = None) -> dict
     for entry in registries.entries(connection, "camera", position=position):
         id_, said = entry["stream"].partition("/")[2], entry["data"]
         one = known.get(id_, nothing)
-        bad = one["tampered"] is not None or one["state"] != "recording" or one["is_full"]
-        rank = "bad" if bad else "held" if one["holds"] else "good"
+        lost, never = one["state"] in ("gap", "stopped"), one["state"] == "never"
+        bad = one["tampered"] is not None or lost or one["is_full"]
+        rank = "bad" if bad else "held" if one["holds"] else "never" if never else "good"
         windows = [window.removeprefix("window/") for window in said["windows"]]
-        found.append(
-            {"camera": id_, "name": said["name"], "place": said["place"], "windows": windows, "rank": rank} | one
-        )
+        about = {"camera": id_, "name": said["name"], "place": said["place"], "windows": windows}
+        found.append(about | {"rank": rank, "lost": lost} | one)
     found.sort(
         key=lambda one: (
             one["tampered"] is None,
-            one["state"] == "recording",
+            not one["lost"],
             not one["is_full"],
+            one["state"] == "never",
             -one["holds"],
             one["camera"],
         )
@@ -126,12 +127,12 @@ def camera_board(connection: Connection, *, position: int | None = None) -> dict
     return {
         "n": len(found),
         "recording": sum(one["state"] == "recording" for one in found),
-        "lost": sum(one["state"] != "recording" for one in found),
+        "lost": sum(one["lost"] for one in found),
+        "never": sum(one["state"] == "never" for one in found),
         "tampered": sum(one["tampered"] is not None for one in found),
         "held": sum(one["holds"] > 0 for one in found),
         "full": sum(one["is_full"] for one in found),
         "worst": found[:SHOWN],
-        "rest_record": all(one["rank"] != "bad" for one in found[SHOWN:]),
     }
 
 

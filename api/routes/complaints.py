@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from api.access import Access
 from api.complaint_view import STAGES, complaint_view
-from api.pages import Pages, typed_position
+from api.pages import Pages, content_policy, typed_position
 from api.questions import asked_position, snapshot
 from api.routes.params import Text
 from ledger.door.hall import Hall
@@ -20,10 +20,6 @@ from ledger.errors import NotFound
 from projections import complaints
 
 PAGE: Final = 50
-_POLICY: Final = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; media-src 'self';"
-    " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
 Number = Annotated[int | None, Query(ge=0, le=2**53)]
 Page = Annotated[int, Query(ge=1, le=1_000_000)]
 
@@ -62,7 +58,7 @@ def routes(hall: Hall, access: Access, pages: Pages) -> APIRouter:
         view = complaint_view(hall, name, actor=access.actor(request), clip=clip, event=event)
         status = 200 if view["wrong"] is None else 500
         answer = pages.page(request, "complaint.html", status=status, **view)
-        answer.headers["Content-Security-Policy"] = _POLICY
+        answer.headers["Content-Security-Policy"] = content_policy("'self'")
         return answer
 
     return router

@@ -18,7 +18,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response, Streamin
 from api.access import Access
 from api.clip_films import film_for
 from api.clip_links import ClipLinks
-from api.pages import Pages, language_of, page_url
+from api.pages import Pages, content_policy, language_of, page_url
 from ledger.cases.grants import Opened, opened, read_grant, state_download, state_view
 from ledger.cases.kept_footage import kept
 from ledger.door.hall import Hall
@@ -26,10 +26,6 @@ from ledger.errors import NotAllowed
 from ledger.store.sequencer import now_us
 
 _HOUR_US: Final = 3_600_000_000
-_CSP: Final = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; media-src 'self';"
-    " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
 _RANGE: Final = re.compile(r"bytes=([0-9]{0,15})-([0-9]{0,15})", re.ASCII)
 Grant = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 Redaction = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
@@ -89,7 +85,7 @@ def routes(hall: Hall, access: Access, pages: Pages) -> APIRouter:
             film=page_url(f"/clips/{grant}/film", query, "zh"),
             download=page_url(f"/clips/{grant}/download", query, "zh"),
         )
-        answer.headers["Content-Security-Policy"] = _CSP
+        answer.headers["Content-Security-Policy"] = content_policy("'self'")
         return answer
 
     @router.get("/{grant}/film")

@@ -80,14 +80,18 @@ def routes(hall: Hall, access: Access, pages: Pages) -> APIRouter:
             )
         return actor
 
+    def covering(window: str) -> list[str]:
+        _, registry = hall.door.registry()
+        found = (stream.partition("/")[2] for stream, said in registry.cameras() if covers(said, window))
+        return sorted(found, key=lambda camera: (not is_here(hall, camera), camera))
+
     @router.get("", dependencies=readers)
     def window_page(request: Request, window: Text = None) -> Response:
-        """The first camera that covers a window."""
-        _, registry = hall.door.registry()
-        found = sorted(stream for stream, said in registry.cameras() if window and covers(said, window))
+        """The first camera that covers a window; one that is recorded here where there is one."""
+        found = covering(window or "")
         if not found:
             raise NotFound(f"no camera covers {window or 'nothing'}", code="no-camera", mend="name a window's id")
-        address = page_url(f"/live/{found[0].partition('/')[2]}", {"window": window}, language_of(request))
+        address = page_url(f"/live/{found[0]}", {"window": window}, language_of(request))
         return RedirectResponse(address, status_code=303)
 
     @router.get("/{camera}", dependencies=readers)
@@ -113,6 +117,7 @@ def routes(hall: Hall, access: Access, pages: Pages) -> APIRouter:
             windows=windows,
             window=window if window in windows else next(iter(windows), None),
             masks=len(masks),
+            others=[one for one in dict.fromkeys(one for each in windows for one in covering(each)) if one != camera],
             going=going,
             was_over=view is not None and going is None,
             may_watch=actor is not None and role_for(registry, actor, VIEWED) is not None,

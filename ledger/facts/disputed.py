@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from ledger.facts.calendar import WorkingDays
-from ledger.facts.clocks import ClockSpec, due, last_instant_of, local_day
+from ledger.facts.case_clocks import day_at, us_of
+from ledger.facts.clocks import ClockSpec, due, last_instant_of
 from ledger.statement import Statement, instant_us
 
 MARGIN_US: Final = 600_000_000
@@ -99,12 +99,8 @@ def complaint_of(ground: str) -> str | None:
 def working_days_after(us: int, days: int, calendar: WorkingDays) -> int | None:
     """The last instant (µs) of the working day so many after that moment's; None where the calendar ends before it."""
     spec = ClockSpec(days)
-    found = due(spec, _day(us), calendar=calendar, beyond="not-yet-known")
-    return None if not found.known else round(last_instant_of(found, spec).timestamp() * 1_000_000)
-
-
-def _day(us: int) -> date:
-    return local_day(datetime.fromtimestamp(us / 1_000_000, UTC))
+    found = due(spec, day_at(us), calendar=calendar, beyond="not-yet-known")
+    return None if not found.known else us_of(last_instant_of(found, spec))
 
 
 def footage_until(spans: Sequence[tuple[int, int]], retention_days: int) -> int:

@@ -162,6 +162,15 @@ def read_manifest(raw: bytes) -> dict[str, Any]:
     return body
 
 
+def format_of(manifest: bytes) -> str:
+    """Which manifest it says that it is: a clip's, a redaction's, a derivative's; empty where it says nothing."""
+    try:
+        body = orjson.loads(manifest)
+    except orjson.JSONDecodeError:
+        return ""
+    return str(body.get("format", "")) if isinstance(body, dict) else ""
+
+
 def check_clip(clip: Bytes, manifest: bytes, policy: Policy) -> Shown:
     """What ``clip`` shows under ``policy``; Refused unless every one of its packets was sealed by the recorder."""
     body = read_manifest(manifest)

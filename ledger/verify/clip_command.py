@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import mmap
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -20,14 +20,20 @@ from ledger.errors import Refused, Unavailable
 from ledger.statement import instant_text
 from ledger.terminal import Lang, plain
 from ledger.tree.policy import MAX_POLICY_BYTES, Policy
-from ledger.verify.clip import MAX_MANIFEST_BYTES, Shown, check_clip
-from ledger.verify.derivative import ShownDerivative, check_derivative, is_derivative
-from ledger.verify.redaction import ShownRedaction, check_redaction, is_redaction
+from ledger.verify import derivative, redaction
+from ledger.verify.clip import MAX_MANIFEST_BYTES, Shown, check_clip, format_of
+from ledger.verify.derivative import ShownDerivative, check_derivative
+from ledger.verify.redaction import ShownRedaction, check_redaction
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
 _Shown: TypeAlias = Shown | ShownRedaction | ShownDerivative
+_TITLES: Final = {redaction.FORMAT: "title_redaction", derivative.FORMAT: "title_derivative"}
+_MADE_OF_CLIPS: Final[dict[str, Callable[..., ShownRedaction | ShownDerivative]]] = {
+    redaction.FORMAT: check_redaction,
+    derivative.FORMAT: check_derivative,
+}
 _WORDS: Final[dict[str, tuple[str, str]]] = {
     "title": ("录像片段核验", "Check of a clip"),
     "title_derivative": ("播放用派生录像来源核验", "Check of a derivative's lineage"),
@@ -108,42 +114,22 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(orjson.dumps(_answer(shown, refusal)).decode())
     else:
-        title = "title_derivative" if is_derivative(manifest) else "title"
-        title = "title_redaction" if is_redaction(manifest) else title
+        title = _TITLES.get(format_of(manifest), "title")
         print("\n".join(_report(title, shown, refusal, options.lang)))
     return 0 if refusal is None else 1
 
 
 def check_file(path: Path, manifest: bytes, policy: Policy, clip: Path | None = None) -> _Shown:
     """What a clip, a derivative or a redaction proves by its manifest (Refused when it does not hold)."""
-    if is_redaction(manifest):
-        return _check_redaction(path, manifest, policy, clip)
-    if is_derivative(manifest):
-        return _check_derivative(path, manifest, policy, clip)
-    return _check(path, manifest, policy)
-
-
-def _check(path: Path, manifest: bytes, policy: Policy) -> Shown:
+    check = _MADE_OF_CLIPS.get(format_of(manifest))
     with _mapped(path) as data:
-        return check_clip(data, manifest, policy)
-
-
-def _check_redaction(path: Path, manifest: bytes, policy: Policy, clip: Path | None) -> ShownRedaction:
-    with _mapped(path) as data:
+        if check is None:
+            return check_clip(data, manifest, policy)
         digest, size = sha256(data).hexdigest(), len(data)
     if clip is None:
-        return check_redaction(digest, size, manifest, policy)
+        return check(digest, size, manifest, policy)
     with _mapped(clip) as data:
-        return check_redaction(digest, size, manifest, policy, clip=data)
-
-
-def _check_derivative(path: Path, manifest: bytes, policy: Policy, clip: Path | None) -> ShownDerivative:
-    with _mapped(path) as data:
-        digest, size = sha256(data).hexdigest(), len(data)
-    if clip is None:
-        return check_derivative(digest, size, manifest, policy)
-    with _mapped(clip) as data:
-        return check_derivative(digest, size, manifest, policy, clip=data)
+        return check(digest, size, manifest, policy, clip=data)
 
 
 @contextmanager

@@ -49,15 +49,6 @@ class ShownDerivative:
     clip_checked: bool  # the clip was at hand, and each of its pictures is sealed
 
 
-def is_derivative(manifest: bytes) -> bool:
-    """Whether a manifest says that it is a derivative's."""
-    try:
-        body = orjson.loads(manifest)
-    except orjson.JSONDecodeError:
-        return False
-    return isinstance(body, dict) and body.get("format") == FORMAT
-
-
 def check_derivative(
     digest: str, size: int, manifest: bytes, policy: Policy, *, clip: Bytes | None = None
 ) -> ShownDerivative:

@@ -107,7 +107,7 @@ def verify_log(
         # 3. The entries, each into the tree and into its place. What knows statements takes a while to load.
         from ledger.verify.signatures import SignatureChecker
 
-        with SignatureChecker(workers=workers, folder=folder) as checker:
+        with SignatureChecker(workers=workers) as checker:
             memory = _Memory(state, policy, signed, signatures=signatures)
             return _read_through(folder, signed, policy, checker, memory, progress=progress, follow=follow)
     except BadLogError as bad:
@@ -177,18 +177,22 @@ def _read_through(
             hashes.append(hash_)
             tree.append(hash_)
         tree.end_bundle(hashes)
-        checker.end_bundle(bundle, hashes)
         progress(tree.size, head.size)
         if broken is None:
             memory.keep_on_the_way(tree, replay, checker)
     if broken is None and known is not None and tree.size == since and tree.root() != known.root:
         broken = _not_joined(since)
-    if broken is None:
-        try:
+    try:
+        if broken is None:
             replay.check_end()
             replay.take_cosigned(signed)
-        except BadLogError as bad:
-            broken = bad.fault
+        else:
+            replay.check_requests()
+    except BadLogError as bad:
+        # A request made twice is the first thing asked of an entry after its place: it comes before what else it broke.
+        late = bad.fault
+        if broken is None or (isinstance(late.where, int) and _is_later(broken, late.where - 1)):
+            broken = late
 
     # Signatures are checked beside the reading, so a bad one may lie before the rule that was found broken.
     bad_signature = checker.finish()

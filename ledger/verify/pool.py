@@ -11,7 +11,6 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
@@ -74,18 +73,17 @@ class Pool:
             raise _broken() from error
 
     def map(self, work: Callable[[_T], _R], tasks: Iterable[_T]) -> Iterator[_R]:
-        """``work`` of each task, in order. With more than one worker they begin at once."""
+        """``work`` of each task, in order."""
         if self.workers < 2:
-            return map(work, tasks)
-        waiting = iter(tasks)
-        running = deque(self.submit(work, task) for task in islice(waiting, self.room))
-        return self._in_order(work, waiting, running)
-
-    def _in_order(self, work: Callable[[_T], _R], waiting: Iterator[_T], running: deque[Future[_R]]) -> Iterator[_R]:
+            yield from map(work, tasks)
+            return
+        running: deque[Future[_R]] = deque()
+        for task in tasks:
+            running.append(self.submit(work, task))
+            if len(running) > self.room:
+                yield result_of(running.popleft())
         while running:
-            found = result_of(running.popleft())
-            running.extend(self.submit(work, task) for task in islice(waiting, 1))
-            yield found
+            yield result_of(running.popleft())
 
 
 def result_of(future: Future[_R]) -> _R:

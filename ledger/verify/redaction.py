@@ -28,7 +28,7 @@ from ledger.errors import Malformed, Refused
 from ledger.facts.grants import CONFIRMED, GRANTED, REDACTED
 from ledger.statement import Statement, canonical_json, instant_us
 from ledger.tree.policy import Policy
-from ledger.verify.clip import check_clip, check_lines, placed_entry
+from ledger.verify.clip import check_clip, check_lines, format_of, placed_entry
 from ledger.verify.fmp4 import Bytes
 
 FORMAT: Final = "mingjian-redaction@v1"
@@ -77,11 +77,7 @@ def report_digest(report: Mapping[str, Any]) -> str:
 
 def is_redaction(manifest: bytes) -> bool:
     """Whether a manifest says that it is a redaction's."""
-    try:
-        body = orjson.loads(manifest)
-    except orjson.JSONDecodeError:
-        return False
-    return isinstance(body, dict) and body.get("format") == FORMAT
+    return format_of(manifest) == FORMAT
 
 
 def check_redaction(

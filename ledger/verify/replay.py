@@ -15,7 +15,7 @@ The rules, in the order in which a statement meets them:
 - What is no statement, or not one of this log, has no excuse. Case heads that are not those of the tree, and tokens
   over a head that never was, are such a thing too: the clock that signed them knew better.
 
-Memory grows with streams, requests and batches (some 150 bytes for each statement), not with the entries.
+Memory grows with streams and batches, not with the entries; requests are mostly kept on disk (``requests``).
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ from ledger.tree.note import Verified, split_note
 from ledger.tree.policy import Policy
 from ledger.tree.stated import HeadsFollowed
 from ledger.verify.files import CHECKPOINT, BadLogError
+from ledger.verify.requests import Requests
 from ledger.verify.signatures import SignatureChecker
 from ledger.verify.times import Brackets, Interval, cosigned_us
 
@@ -157,7 +158,7 @@ class Replay:
         self._follow = follow
         self._registry: Registry | None = None
         self._streams: dict[str, _Stream] = {}
-        self._requests: set[bytes] = set()
+        self._requests = Requests()
         self._signed: dict[bytes, array[int]] = {}
         self._ends: dict[int, _Ended] = {}
         self._judged: _Judged | None = None
@@ -216,11 +217,18 @@ class Replay:
 
     def check_end(self) -> None:
         """Refuse unless a checkpoint may lie here: where a batch ends, and after the two entries that open a log."""
+        self.check_requests()
         self._settle()
         if 2 not in self._ends:
             raise BadLogError(CHECKPOINT, "batch-end", "a log has at least its two opening entries")
         if self._remaining:
             raise BadLogError(CHECKPOINT, "batch-end", f"{self._remaining} entries of the last batch are not in it")
+
+    def check_requests(self) -> None:
+        """Refuse if a request was made twice so far apart that it could not be seen at once."""
+        late = self._requests.late()
+        if late is not None:
+            raise BadLogError(late, "request")
 
     def take_cosigned(self, signed: SignedCheckpoint) -> None:
         """The cosignatures on the head that is checked bound the last batches, which nothing in the log can."""
@@ -371,9 +379,8 @@ class Replay:
             stream.seq, stream.head = act.seq, act.id
         self._heads.moved(act.stream, act.seq, act.id)
         request = hashlib.sha256(f"{act.actor}\0{act.request}".encode()).digest()[:16]
-        if request in self._requests:
+        if not self._requests.add(request):
             raise BadLogError(index, "request", f"{act.request} of {act.actor}")
-        self._requests.add(request)
 
     def _check_seen(self, index: int, act: Statement, *, exactly: bool) -> None:
         size = act.seen_size
@@ -522,7 +529,8 @@ class Replay:
         if self._checker is not None:
             self._checker.add(judged.index, act.entry, judged.public)
         self._signed.setdefault(act.kid, array("Q")).append(judged.index)
-        if act.kind != "imported" and act.stream != LOG_STREAM:
+        kind = act.kind
+        if kind != "imported" and act.stream != LOG_STREAM:
             self._flag_outside(judged.index, act)
         if act.type == HEADS_TYPE:
             self._check_heads(judged)
@@ -533,11 +541,11 @@ class Replay:
         if TYPES[act.type].governs:
             registry.apply(act, judged.index)
             self._duties.take(act, self._recorded_us, None)
-        elif (fold := FOLDS.get(act.kind)) is not None:
+        elif (fold := FOLDS.get(kind)) is not None:
             stream = self._streams[act.stream]
             stream.state = fold.apply(stream.state, act, self._recorded_us, registry)
             self._duties.take(act, self._recorded_us, stream.state)
-            if (show := SHOWN.get(act.kind)) is not None:
+            if (show := SHOWN.get(kind)) is not None:
                 if stream.shown is None:
                     stream.shown = show(act, judged.index, self._recorded_us, stream.state)
                 stream.shown.take(act, judged.index, self._recorded_us, stream.state)

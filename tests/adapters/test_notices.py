@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 from http_message_signatures import HTTPMessageVerifier, HTTPSignatureKeyResolver, algorithms
+from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
 from api.cli import app
@@ -21,6 +23,7 @@ from ledger.statement import open_statement
 
 Brought = Any
 COVERED = ("@method", "@path", "content-digest", "idempotency-key")
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs/spec/commands.schema.json").read_text("utf-8"))
 
 
 @dataclass
@@ -238,7 +241,10 @@ def test_by_command(brought: Brought, notices: Notices) -> None:
     def run(*words: str, code: int = 0) -> Any:
         done = CliRunner().invoke(app, ["hook", *words, "--data", str(brought.hall.data), "--json"])
         assert done.exit_code == code, done.output
-        return json.loads(done.stdout)
+        said = json.loads(done.stdout)
+        name = f"hook-{words[0]}" if code == 0 else "error"
+        Draft202012Validator({"$defs": SCHEMA["$defs"], "$ref": f"#/$defs/{name}"}).validate(said)
+        return said
 
     said = run("add", "https://oa.example/cards", "--events", "card.raised", "--events", "card.revoked", "--name", "oa")
     assert (len(said["secret"]), said["events"]) == (64, ["card.raised", "card.revoked"])

@@ -103,6 +103,7 @@ def test_whoever_looks_past_the_page_is_noted_too(overseer: httpx.Client, citize
 def test_the_file_of_a_complaint_has_no_other_door_than_its_page(served: Any, overseer: httpx.Client) -> None:
     served.hire("staff/portal", "citizen")
     values = {"allegations": ["rude"], "tracking": tracking_digest(CODE), "words": "态度恶劣", "channel": "website"}
+    values |= {"window": "w1", "since": "2024-03-04T01:00:00Z", "until": "2024-03-04T02:00:00Z"}
     served.state("staff/portal", "citizen", "complaint/c-1", "complaint.received.v1", values)
     assert overseer.get("/api/cases/complaint/c-1").json()["code"] == "complaint-file"
     answer = overseer.get("/cases/complaint/c-1", follow_redirects=False)

@@ -50,7 +50,7 @@ def test_no_page_holds_a_script_or_a_style_or_loads_anything_from_elsewhere(brow
     html = browser.get(path).text
     assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", html)
     assert set(re.findall(r"<script[^>]*>", html)) <= {
-        f'<script type="module" src="/static/{name}.js">' for name in ("mingjian", "board")
+        f'<script type="module" src="/static/{name}.js">' for name in ("mingjian", "board", "check")
     }
     assert all(address.startswith("/static/") for address in re.findall(r'\bsrc="([^"]*)"', html))
     assert all(address.startswith("/static/") for address in re.findall(r'<link [^>]*href="([^"]*)"', html))

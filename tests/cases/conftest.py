@@ -21,29 +21,8 @@ from ledger.facts.types import TYPES
 from ledger.keys import SigningKey
 from ledger.registry import catalogue, changes, keys, people
 from ledger.statement import Statement, check_statement_signature, instant_us, open_statement
+from tests.facts.conftest import PERMIT, STAMP
 
-PERMIT: dict[str, Any] = {
-    "name": "排污许可",
-    "unit": "env",
-    "centre": "administrative",
-    "handling": "promise",
-    "clocks": {
-        "statutory": {"limit": 20, "extend": {"days": 10, "times": 1}},
-        "joint": {"limit": 45, "extend": {"days": 15, "times": 1}},
-        "promise": {"limit": 7, "pauses": ["missing_document", "site_visit"]},
-        "gap_notice": {"limit": 5},
-        "branch": {"limit": 20},
-        "step": {"limit": 5},
-        "delivery": {"limit": 10},
-    },
-}
-STAMP: dict[str, Any] = {
-    "name": "盖章",
-    "unit": "env",
-    "centre": "administrative",
-    "handling": "on_the_spot",
-    "clocks": {"statutory": {"limit": 20}},
-}
 # Who works here: roles, unit, windows.
 PEOPLE: Mapping[str, tuple[tuple[str, ...], str | None, tuple[str, ...]]] = {
     "staff/cat-a": (("catalogue_admin",), None, ()),

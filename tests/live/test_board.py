@@ -79,6 +79,6 @@ def test_the_question_is_answered_in_under_fifty_milliseconds_at_182_cameras(off
             began = time.perf_counter()
             found = camera_board(connection)
             took.append(time.perf_counter() - began)
-    assert (found["n"], found["recording"], found["lost"], len(found["worst"])) == (182, 182, 0, 12)
+    assert (found["n"], found["recording"], found["never"], len(found["worst"])) == (182, 182, 0, 12)
     # The quickest: what else runs on the machine is not what is asked here.
     assert min(took) < 0.05, took

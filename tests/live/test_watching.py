@@ -117,6 +117,14 @@ def test_investigator_complaint_head_and_supervisor_watch(office: Office, actor:
         assert other.post(f"/live/views/{view}/end").status_code == 403
 
 
+def test_a_window_leads_to_its_cameras(office: Office) -> None:
+    cha = office.browser("staff/cha")
+    answer = cha.get("/live?window=window/w1&lang=en")
+    assert (answer.status_code, answer.headers["location"][:11]) == (303, "/live/north")
+    assert 'href="/live/south?window=w1&amp;lang=en"' in cha.get("/live/north?window=w1&lang=en").text
+    assert cha.get("/live?window=w2").status_code == 404
+
+
 @pytest.mark.parametrize(
     ("camera", "said", "status"),
     [

@@ -307,8 +307,6 @@ def _figures(told: Told) -> None:
     told.mingjian("anomalies list", "--source", "s", "--limit", "5")
     told.mingjian("anomalies precision")
     told.mingjian("anomalies refresh")
-    mark = told.mingjian("patrol mark", "w1", "--as", "staff/supervisor")["mark"]
-    told.mingjian("patrol complain", mark, "--words", "nobody there", "--as", "staff/supervisor")
     assert told.mingjian("case queue")["n"] == 1
     told.mingjian("case queue", "--as-of", "10")
     assert told.mingjian("case due")["n"] > 0
@@ -328,6 +326,8 @@ def _people(told: Told, folder: Path) -> None:
     told.mingjian("registry list", "staff")
     told.mingjian("registry list", "item", "--as-of", "5")
     _as_in_the_guide(told, folder)
+    mark = told.mingjian("patrol mark", "w1", "--as", "staff/supervisor")["mark"]
+    told.mingjian("patrol complain", mark, "--words", "nobody there", "--as", "staff/supervisor")
     one, two = folder / "wang.pem", folder / "wang2.pem"
     added = told.mingjian("keys add", "staff/wang", "--key", one, "--next", two, "--as", "officer/1")
     told.mingjian("registry confirm", added["id"], "--as", "officer/2")

@@ -171,3 +171,30 @@ def test_every_command_is_named_in_a_guide() -> None:
         for name in re.findall(r"`([a-z-]+)`", rest)
     )
     assert [one for one in every_command() if not re.search(rf"{re.escape(one)}(?![\w-])", text)] == []
+
+
+def test_the_map_of_the_source_has_every_row_and_what_it_names_is_there() -> None:
+    text = (ROOT / "docs/guide/source.md").read_text("utf-8")
+    rows = [line.split(" | ") for line in text.splitlines() if re.match(r"\| S\d+ \|", line)]
+    assert [row[0] for row in rows] == [f"| S{number}" for number in range(1, 39)]
+    kinds = {kind.stream_kind for kind in TYPES.values()} | {name.split(".")[0] for name in TYPES}
+    for row in rows:
+        statements, tests = row[3], row[4]
+        for kind in re.findall(r"`(\w+)\.\*`", statements):
+            assert kind in kinds, kind
+        for name in re.findall(r"`(\w+\.\w+\.v\d+)`", statements):
+            assert name in TYPES, name
+        files = [ROOT / "tests" / name for name in re.findall(r"`(\w+/test_\w+\.py)`", tests)]
+        assert files, row[0]
+        sources = "\n".join(path.read_text("utf-8") for path in files)
+        for name in re.findall(r"`(test_\w+)`", tests):
+            assert f"def {name}(" in sources, name
+
+
+def test_the_threads_of_the_server_are_those_of_the_design() -> None:
+    text = (ROOT / "docs/design/overview.md").read_text("utf-8")
+    told = set(re.findall(r"^\| thread `(\w+)`", text, re.MULTILINE)) - {"sequencer", "sweep"}
+    made = re.search(r"\ndef _kept_up\(.*?\n\n\n", (ROOT / "api/serve.py").read_text("utf-8"), re.DOTALL)
+    assert made is not None
+    names = re.findall(r'^ {8}"(\w+)": \(', made[0], re.MULTILINE) + re.findall(r'name="(\w+)"', made[0])
+    assert told == set(names)
