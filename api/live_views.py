@@ -118,7 +118,11 @@ class LiveViews:
             name, _ = open_view(desk, camera, window=window, **said)
             words = [word for mask in masks for word in ("--mask", mask)]
             command = [sys.executable, "-m", "camera_ingest.live", "--data", str(self._hall.data), "--camera", camera]
-            process = subprocess.Popen([*command, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)  # noqa: S603 our own
+            try:
+                process = subprocess.Popen([*command, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)  # noqa: S603 our own
+            except OSError as error:
+                end_view(system_desk(self._hall), name, cause="broken-off", span_us=None)
+                raise Unavailable(f"the camera cannot be shown: {error.strerror}", code="system") from error
             view = View(name, actor, camera, window, masks, process, self._lost_s)
             with self._lock:
                 self._views[name] = view

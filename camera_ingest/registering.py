@@ -74,7 +74,7 @@ def register(
     desk: Desk | None = None,
     **more: Any,
 ) -> Outcome:
-    """Register a camera or change what is said of it. ``more``: site, signage, assessment."""
+    """Register a camera or change what is said of it. ``more``: site, signage, assessment, masks."""
     desk = desk or custodian(hall)
     _, registry = hall.door.registry()
     for window in windows:
@@ -91,5 +91,9 @@ def register(
         "retention_days": retention_days,
         **more,
     }
-    change = "camera.changed.v1" if is_open(registry, stream) else "camera.registered.v1"
+    known = is_open(registry, stream)
+    if known and content.get("masks") is None:
+        # Whoever points a camera elsewhere does not uncover by it what nobody may be shown: [] does.
+        content["masks"] = registry.entries[stream].data.get("masks")
+    change = "camera.changed.v1" if known else "camera.registered.v1"
     return confirm(second(hall), propose(desk, stream, change, content).id)

@@ -261,6 +261,13 @@ class Remote:
             raise Unavailable("the ledger's answer about this recorder is not one", code="answer")
         return found
 
+    def held(self) -> dict[str, str | None]:
+        """Of each camera the hold that was placed last, if nothing was stated since."""
+        found = self._server.get_json(f"/api/recorders/{self.recorder.folder.name}/held")
+        if not isinstance(found, dict):
+            raise Unavailable("the ledger's answer about this recorder is not one", code="answer")
+        return found
+
     def kept(self) -> dict[str, _Kept]:
         """What is to be kept of each camera."""
         return {
@@ -365,7 +372,7 @@ class RemoteSealer:
         self._data, self.recorders, self._away, self._every_s = data, list(recorders), away, every_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sealing", daemon=True)
-        self._holds: dict[str, frozenset[Hold]] = {}
+        self._holds: dict[str, str | None] = {}
         self._purged = -_HOUR_S
 
     def start(self) -> None:
@@ -414,10 +421,9 @@ class RemoteSealer:
 
     def _look(self, remote: Remote) -> None:
         """What a hold asks for is sealed at once: one on what nobody has promised holds nothing."""
-        for camera, kept in remote.kept().items():
-            holds, known = frozenset(kept.holds), self._holds.get(camera)
-            self._holds[camera] = holds
-            if known is not None and holds - known:
+        for camera, hold in remote.held().items():
+            before, self._holds[camera] = self._holds.get(camera, hold), hold
+            if hold is not None and hold != before:
                 cut_now(remote.recorder, camera, now_us())
                 remote.seal()
 

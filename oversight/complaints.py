@@ -25,7 +25,7 @@ import structlog
 from ledger.door.desk import Desk
 from ledger.door.door import Outcome, Wish
 from ledger.door.hall import Hall
-from ledger.errors import Conflict, MingjianError, Refused
+from ledger.errors import Conflict, Evidence, MingjianError, Refused
 from ledger.facts.case_clocks import day_at
 from ledger.facts.disputed import (
     CONFIRM_DAYS,
@@ -58,6 +58,7 @@ from projections.runner import swap_lock
 
 POLL_S: Final = 0.2
 _PAUSE_S: Final = 5.0
+_PUT_BACK_US: Final = 60_000_000
 _ENDS_EVERY: Final = 50  # looks between two looks at what ends
 log = structlog.get_logger()
 
@@ -93,6 +94,7 @@ class HoldKeeper:
 
     def __init__(self, hall: Hall, *, now: Callable[[], int] = now_us) -> None:
         self._hall, self._now = hall, now
+        self._put_back: dict[str, int] = {}  # complaint → until when
         self._desk = Desk(
             door=hall.door, actor=CLOCK_ACTOR, key=hall.keyring.own("clock"), role="system_clock", clock=now
         )
@@ -100,10 +102,26 @@ class HoldKeeper:
     # ------------------------------------------------------------------------------------------------- at once
 
     def hold(self) -> list[str]:
-        """Look for footage of every complaint for which nobody has; their streams."""
+        """Look for footage of every complaint for which nobody has; their streams.
+
+        One that cannot be helped now is put back for a while, and keeps no other waiting.
+        """
+        now = self._now()
+        self._put_back = {stream: until for stream, until in self._put_back.items() if until > now}
         with self._read() as connection:
-            found = complaints.unsought(connection)
-        return [one["stream"] for one in found if self._hold(one)]
+            found = complaints.unsought(connection, without=sorted(self._put_back))
+        held = []
+        for one in found:
+            try:
+                done = self._hold(one)
+            except (Refused, Evidence) as error:
+                log.warning("a complaint's footage was not looked for", complaint=one["stream"], why=str(error))
+                done = False
+            if done:
+                held.append(one["stream"])
+            else:
+                self._put_back[one["stream"]] = now + _PUT_BACK_US
+        return held
 
     def _hold(self, complaint: Mapping[str, Any]) -> bool:
         stream, act = complaint["stream"], self._received(complaint)

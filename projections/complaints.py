@@ -276,15 +276,15 @@ def holds_of(connection: Connection, complaints: Sequence[str], *, position: int
     )
 
 
-def unsought(connection: Connection, *, limit: int = 100) -> list[dict[str, Any]]:
-    """Open complaints for which nobody has looked for footage, the oldest first."""
+def unsought(connection: Connection, *, without: Sequence[str] = (), limit: int = 100) -> list[dict[str, Any]]:
+    """Open complaints, but those ``without``, for which nobody has looked for footage, the oldest first."""
     return _read(
         connection,
         _COLUMNS,
         " FROM projections.complaints JOIN projections.complaint_states USING (stream)"
-        " WHERE sought_us IS NULL AND to_index IS NULL AND stage = ANY(%(open)s)"
+        " WHERE sought_us IS NULL AND to_index IS NULL AND stage = ANY(%(open)s) AND stream <> ALL(%(without)s)"
         " ORDER BY received_index LIMIT %(limit)s",
-        {"open": list(_OPEN), "limit": limit},
+        {"open": list(_OPEN), "without": list(without), "limit": limit},
     )
 
 

@@ -41,7 +41,8 @@ def routes(hall: Hall, access: Access, pages: Pages) -> APIRouter:
     def board(request: Request, unit: Text = None, part: Text = None) -> Response:
         """Clocks, cards, queues and what is odd, as the projections stand."""
         with snapshot(hall) as (connection, as_of):
-            tag = f'"{as_of["position"]}"'
+            looked = anomalies.stored(connection, limit=0)["position"]
+            tag = f'"{as_of["position"]}-{looked}"'
             if part == "board" and request.headers.get("if-none-match") == tag:
                 return Response(status_code=304, headers=HEADERS | {"ETag": tag})
             shown = _board(connection, as_of, unit or None)

@@ -17,7 +17,7 @@ from api.access import Access
 from api.log_questions import inclusion_proof, key_statements, placed_entry
 from api.problems import RESPONSES
 from api.routes.params import PATTERN
-from ledger.cases.recorders import known_of
+from ledger.cases.recorders import held_last, known_of
 from ledger.door.door import Wish
 from ledger.door.erasures import apply_when_placed
 from ledger.door.hall import PROMISE_S, Hall
@@ -159,6 +159,11 @@ def routes(hall: Hall, access: Access) -> APIRouter:
         """What the ledger has of a recorder: how far its journal is sealed, its key, its cameras with their holds."""
         found = known_of(hall, f"{_RECORDER}{name}")
         return Recorded.model_validate(found.as_json())
+
+    @router.get("/api/recorders/{name}/held", dependencies=[Depends(access.drafter)])
+    def held(name: Name) -> dict[str, str | None]:
+        """Of each of its cameras the hold that was placed last, if nothing was stated since: to be asked often."""
+        return held_last(hall, f"{_RECORDER}{name}")
 
     @router.get(
         "/api/log/opening",

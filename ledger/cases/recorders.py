@@ -5,12 +5,14 @@ For the recorder itself, beside the ledger or on a machine of its own, which ask
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from ledger.door.hall import Hall
-from ledger.facts.footage import Footage, footage_stream, recorder_stream
+from ledger.facts.footage import HOLD_PLACED, Footage, footage_stream, recorder_stream
+from ledger.facts.registry import Registry
 from ledger.statement import instant_text, open_statement
 from ledger.store.sequencer import now_us
 
@@ -49,14 +51,27 @@ def known_of(hall: Hall, actor: str) -> Known:
         if open_statement(entry).type in ("key.added.v1", "key.rotated.v1")
     )
     cameras = {
-        stream.removeprefix("camera/"): {
-            "retention_days": entry.data["retention_days"],
-            "holds": _holds(hall, stream.removeprefix("camera/")),
-        }
-        for stream, entry in registry.entries.items()
-        if stream.startswith("camera/") and not entry.closed and entry.data.get("recorder") == actor
+        camera: {"retention_days": said["retention_days"], "holds": _holds(hall, camera)}
+        for camera, said in _cameras(registry, actor)
     }
     return Known(sealed_upto(hall, actor), keys, cameras)
+
+
+def held_last(hall: Hall, actor: str) -> dict[str, str | None]:
+    """Of each camera the hold that was placed last, if nothing was stated since: quick, to be asked often."""
+    _, registry = hall.door.registry()
+    found: dict[str, str | None] = {}
+    for camera, _ in _cameras(registry, actor):
+        entry = hall.reader.last_entry(footage_stream(camera))
+        act = None if entry is None else open_statement(entry)
+        found[camera] = act.id.hex() if act is not None and act.type == HOLD_PLACED else None
+    return found
+
+
+def _cameras(registry: Registry, actor: str) -> list[tuple[str, Mapping[str, Any]]]:
+    return [
+        (stream.removeprefix("camera/"), said) for stream, said in registry.cameras() if said.get("recorder") == actor
+    ]
 
 
 def _holds(hall: Hall, camera: str) -> list[dict[str, str | None]]:

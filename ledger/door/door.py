@@ -163,17 +163,6 @@ class Door:
                 fresh = True  # the registries in memory may be behind: an item just published, a key just added
         raise Unavailable("others keep writing to the same stream", code="contention", mend="try again")
 
-    def conflicts(self, wishes: Sequence[Wish]) -> list[tuple[Wish, str, int]]:
-        """Those of ``wishes`` whose request was made before with other content, with where it stands."""
-        sealed, _ = self._seal_all(wishes)
-        found = self._recorder.made([request_key(wish.actor, wish.request) for wish in wishes])
-        clashes = []
-        for wish, parts in zip(wishes, sealed, strict=True):
-            made = found.get(request_key(wish.actor, wish.request))
-            if made is not None and made.content != content_of(wish.type, wish.stream, parts.data, parts.digests):
-                clashes.append((wish, made.stream, made.seq))
-        return clashes
-
     def _submit(self, wishes: Sequence[Wish], key: SigningKey, *, fresh: bool) -> list[Outcome]:
         epoch, registry = self.registry(fresh=fresh or self._registry is None)
         sealed, keys = self._seal_all(wishes)

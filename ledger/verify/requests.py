@@ -31,6 +31,7 @@ class Requests:
         self._newest: dict[bytes, None] = {}  # in order: each entry has one, so their place says their index
         self._first = 0  # index of the first of them
         self._folder: Path | None = None
+        self._looked = 0  # at so many, and found none
 
     def add(self, digest: bytes) -> bool:
         """The next entry's request, 16 bytes of a digest; False where it is known already to have been there."""
@@ -43,7 +44,7 @@ class Requests:
 
     def late(self) -> int | None:
         """The first entry whose request stands on disk under another, older one; None where there is none."""
-        if self._folder is None:
+        if self._folder is None or self._looked == self._first + len(self._newest):
             return None
         self._put_away()
         found: list[int] = []
@@ -56,6 +57,8 @@ class Requests:
                     found.append(int.from_bytes(raw[at + _DIGEST : at + _RECORD]))
                     break
                 seen.add(digest)
+        if not found:
+            self._looked = self._first
         return min(found, default=None)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -68,6 +71,7 @@ class Requests:
         self._newest = dict.fromkeys(raw[at : at + _DIGEST] for at in range(0, len(raw), _DIGEST))
         self._first = kept["first"]
         self._folder = None
+        self._looked = 0
         for share, records in enumerate(kept["shares"]):
             self._append(share, records)
 

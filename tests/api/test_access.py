@@ -50,6 +50,7 @@ SCOPE = {
     ("POST", "/api/drafts"): "operator",
     ("GET", "/api/log/opening"): "operator",
     ("GET", "/api/recorders/{name}"): "operator",
+    ("GET", "/api/recorders/{name}/held"): "operator",
     ("GET", "/log/projections"): "auditor",
     ("GET", "/log/projections/rows"): "auditor",
 }  # else reader

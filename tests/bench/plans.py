@@ -126,10 +126,11 @@ def _where() -> str:
 
 @dataclass(slots=True)
 class Page:
-    """What one page took as a whole, and its queries."""
+    """What one page took as a whole, by the wall and of our own processor time, and its queries."""
 
     name: str
     ms: float
+    cpu_ms: float
     queries: list[Query]
 
 
@@ -138,11 +139,17 @@ def measure(name: str, ask: Callable[[], object], *, rounds: int = ROUNDS) -> Pa
     ask()
     notes = Notes()
     with notes.open():
-        ms = min([seconds(ask) * 1000 for _ in range(rounds)][-_LAST:])
+        took = [_timed(ask) for _ in range(rounds)][-_LAST:]
         notes.explaining = True
         ask()
-    say(f"  {name}: {ms:.1f} ms")
-    return Page(name, ms, sorted(notes.queries.values(), key=lambda query: -query.ms))
+    ms, cpu_ms = (min(times) for times in zip(*took, strict=True))
+    say(f"  {name}: {ms:.1f} ms, {cpu_ms:.1f} ms of the processor")
+    return Page(name, ms, cpu_ms, sorted(notes.queries.values(), key=lambda query: -query.ms))
+
+
+def _timed(ask: Callable[[], object]) -> tuple[float, float]:
+    busy = time.process_time()
+    return seconds(ask) * 1000, (time.process_time() - busy) * 1000
 
 
 # ── What is asked for ──────────────────────────────────────────────────────────────────────────────────────
@@ -268,19 +275,20 @@ def report(hall: Hall, found: list[Page], counted: list[Page]) -> Iterator[str]:
     yield ""
     yield "Rows (the planner's count): " + ", ".join(f"{name} {rows:,}" for name, rows in sizes) + "."
     yield ""
-    yield "| page | whole | queries | the slowest | within 50 ms |"
-    yield "|---|---|---|---|---|"
+    yield "| page | whole | our processor time | queries | the slowest | within 50 ms |"
+    yield "|---|---|---|---|---|---|"
     for page in found:
         slow = max((query.ms for query in page.queries), default=0.0)
         verdict = "yes" if slow < WITHIN_MS else "**no**"
-        yield f"| {page.name} | {page.ms:.0f} ms | {len(page.queries)} | {slow:.1f} ms | {verdict} |"
+        times = f"{page.ms:.0f} ms | {page.cpu_ms:.0f} ms"
+        yield f"| {page.name} | {times} | {len(page.queries)} | {slow:.1f} ms | {verdict} |"
     yield ""
-    yield "| figure | whole | the slowest query | within a second |"
-    yield "|---|---|---|---|"
+    yield "| figure | whole | our processor time | the slowest query | within a second |"
+    yield "|---|---|---|---|---|"
     for page in counted:
         slow = max((query.ms for query in page.queries), default=0.0)
         verdict = "yes" if page.ms < FIGURE_WITHIN_MS else "**no**"
-        yield f"| {page.name} | {page.ms:.0f} ms | {slow:.1f} ms | {verdict} |"
+        yield f"| {page.name} | {page.ms:.0f} ms | {page.cpu_ms:.0f} ms | {slow:.1f} ms | {verdict} |"
     shown: set[str] = set()
     for page in found:
         yield ""

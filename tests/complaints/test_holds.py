@@ -76,9 +76,29 @@ def test_what_a_clock_left_undone_when_it_died_is_made_good(counter: Counter, mo
         patched.setattr(counter.keeper, "_say", lambda wishes: False)
         counter.look()
     assert (len(counter.says(one)), len(counter.holds(one))) == (1, 1)
+    counter.place.now_us += 2 * MINUTE
     counter.look()
     assert counter.says(one)[-1][0] == "complaint.evidence_held.v1"
     assert len(counter.holds(one)) == 1
+
+
+def test_a_complaint_that_cannot_be_helped_keeps_no_other_waiting(counter: Counter, monkeypatch: Any) -> None:
+    stuck, other = counter.complain(counter.served()[1]), counter.complain(counter.served()[1])
+    helped = counter.keeper._hold
+
+    def hold(complaint: Any) -> bool:
+        if complaint["stream"] == stuck:
+            raise Evidence("a statement of it is not what was signed", code="entry-changed")
+        return bool(helped(complaint))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(counter.keeper, "_hold", hold)
+        counter.look()
+    assert not counter.holds(stuck)
+    assert counter.holds(other)
+    counter.place.now_us += 2 * MINUTE
+    counter.look()
+    assert counter.holds(stuck)
 
 
 def test_events_near_each_other_are_held_as_one_span_and_the_log_shows_how_soon(counter: Counter) -> None:

@@ -217,6 +217,13 @@ def test_a_server_that_stops_ends_its_viewings_and_says_so(office: Office) -> No
     assert office.acts(f"live/{view}")[1].data["cause"] == "server"
 
 
+def test_a_camera_that_is_changed_keeps_its_masks_unless_they_are_taken_away_by_name(office: Office) -> None:
+    said: dict[str, Any] = {"recorder": "recorder/1", "windows": ["w1"], "place": "counter", "retention_days": 30}
+    register(office.hall, "south", name="south counter", masks=None, **said)
+    _, registry = office.hall.door.registry()
+    assert registry.entries["camera/south"].data["masks"] == ["0/0/160/90"]
+
+
 @pytest.mark.parametrize("size", [(90, 160), (7, 13), (180, 320)])
 def test_a_mask_takes_every_pixel_that_it_touches_at_any_size(size: tuple[int, int]) -> None:
     picture = np.full((*size, 3), 255, np.uint8)

@@ -100,7 +100,11 @@ class Elsewhere:
         return self.folder / scope
 
     def remote(self) -> Remote:
-        return Remote(self.data, self.recorder, Away(self.ledger.url, self.token("recorder")))
+        return Remote(self.data, self.recorder, self.away)
+
+    @property
+    def away(self) -> Away:
+        return Away(self.ledger.url, self.token("recorder"))
 
     def start(self) -> None:
         words = ["run", "--data", self.data, "--ledger", self.ledger.url, "--token-file", self.token("recorder")]

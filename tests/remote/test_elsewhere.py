@@ -17,7 +17,7 @@ from camera_ingest.folders import read_cameras
 from camera_ingest.journal import Journal, lines_after, read_lines
 from camera_ingest.keeping import on_disk
 from camera_ingest.registering import custodian
-from camera_ingest.remote import Remote, noted_rows
+from camera_ingest.remote import Remote, RemoteSealer, noted_rows
 from ledger.door.hall import open_ledger
 from ledger.errors import Refused, Unavailable
 from ledger.facts.footage import HOLD_PLACED, PURGED, SEALED, footage_stream
@@ -134,6 +134,23 @@ def test_a_clip_is_cut_at_the_recorder_and_proved(
         acts = [open_statement(entry) for _, _, entry in hall.reader.stream(footage_stream(elsewhere.CAMERA))]
     (cut,) = [act for act in acts if act.type == "footage.clip_extracted.v1"]
     assert (cut.id.hex(), cut.actor, cut.data["sha256"]) == (said["statement"], elsewhere.CUSTODIAN, said["sha256"])
+
+
+def test_a_hold_at_the_ledger_has_its_footage_sealed_at_once(elsewhere: Any) -> None:
+    journal = Journal(elsewhere.recorder)
+    sealer = RemoteSealer(elsewhere.data, [elsewhere.ACTOR], elsewhere.away)
+    sealer._each(sealer._look)
+    journal.append("clock_stepped", camera=elsewhere.CAMERA, at=instant_text(now_us()), offset_us=800_000)
+    journal.close()
+    sealer._each(sealer._look)
+    assert elsewhere.state("sealed.json")["upto"] < journal.last
+    span = {"since": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z"}
+    with open_ledger(elsewhere.ledger.data) as hall:
+        custodian(hall).say(
+            footage_stream(elsewhere.CAMERA), HOLD_PLACED, {**span, "ground": "complaint/0", "provisional": False}
+        )
+    sealer._each(sealer._look)
+    assert elsewhere.state("sealed.json")["upto"] == journal.last
 
 
 def test_what_is_held_at_the_ledger_is_not_destroyed_here(elsewhere: Any) -> None:

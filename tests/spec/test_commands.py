@@ -30,7 +30,7 @@ SHARED = {"as_of", "error", "finding", "placed"} | {
 }
 # These want a camera that films: tests/camera, tests/complaints and tests/redaction run them.
 FILMED = {"camera-clip", "camera-redact", "demo-dispute", "verify-clip"} | {
-    f"grant-{verb}" for verb in ("give", "keep", "link", "refuse", "request", "share", "show", "withdraw")
+    f"grant-{verb}" for verb in ("give", "keep", "link", "refuse", "request", "share", "show", "verify", "withdraw")
 }
 PARSERS = {
     "camera": "camera_ingest.cli",

@@ -75,3 +75,12 @@ def test_every_command_of_the_page_does_what_it_says(home: Path) -> None:
         done = run(case + command, home)
         expected = 1 if "exit code 1" in line else 0
         assert done.returncode == expected, (line, done.stdout, done.stderr)
+
+
+def test_what_the_guide_for_supervisors_shows_runs_on_the_demo(home: Path) -> None:
+    page = (ROOT / "docs/guide/oversee.md").read_text("utf-8")
+    lines = [line for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
+    assert len(lines) == 9
+    for line in lines:
+        done = run(line.partition(" #")[0].strip(), home)
+        assert done.returncode == 0, (line, done.stdout, done.stderr)
