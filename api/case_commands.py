@@ -61,7 +61,7 @@ def case_queue(
     data: Data = DEFAULT_DATA,
     json: Json = False,
 ) -> None:
-    """The live cases that are open. Example: mingjian case queue --unit unit/planning --stage applied"""
+    """The live cases that are open. Example: mingjian case queue --unit planning --stage applied"""
     from api.questions import asked_position, stand
     from projections import cases
 
