@@ -383,8 +383,8 @@ def _playing(
     if shown is None:
         return Playing(None, None, None)
     if actor is None:
-        why = NotAllowed("this browser only reads", code="no-actor", mend="mingjian link --actor ACTOR")
-        return Playing(None, None, why)
+        reads = NotAllowed("this browser only reads", code="no-actor", mend="mingjian link --actor ACTOR")
+        return Playing(None, None, reads)
     why: NotAllowed | None = None
     mine = [one for one in grants if (one["viewer"], one["clip"]) == (actor, shown["statement"])]
     for grant in mine:
