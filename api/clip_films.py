@@ -27,6 +27,7 @@ from ledger.cases.grants import Opened, read_grant
 from ledger.cases.kept_footage import clips_folder, kept
 from ledger.door.hall import Hall
 from ledger.errors import Malformed, Unavailable
+from ledger.facts.cameras import masks_digest
 from ledger.files import replace_file
 from ledger.statement import instant_text
 from ledger.store.sequencer import now_us
@@ -67,7 +68,8 @@ def film_for(hall: Hall, seen: Opened, *, link: str | None = None) -> ViewerFilm
     made_us = now_us()
     day = instant_text(made_us)[:10]
     span = str(seen.since_us), str(seen.until_us)
-    told = "\0".join(["2", seen.grant, seen.viewer, seen.sha256, *span, link or day])
+    masks = _masks(hall, seen.camera)
+    told = "\0".join(["3", masks_digest(masks), seen.grant, seen.viewer, seen.sha256, *span, link or day])
     path = clips_folder(hall.data, "shown") / f"{hashlib.sha256(told.encode()).hexdigest()}.mp4"
     index = path.with_suffix(".json")
     if not index.exists():
@@ -76,14 +78,22 @@ def film_for(hall: Hall, seen: Opened, *, link: str | None = None) -> ViewerFilm
                 _remove(hall)
                 text = f"{seen.viewer}  {seen.grant}  {instant_text(made_us)[:19]}Z"
                 within = (seen.since_us - seen.clip_since_us, seen.until_us - seen.clip_since_us)
-                _watermark(kept(hall.data, seen.sha256), path, text, within)
+                _watermark(kept(hall.data, seen.sha256), path, text, within, masks)
                 replace_file(index, orjson.dumps({"grant": seen.grant, "rows": _index(path)}), private=True)
     rows = [Piece(*row) for row in orjson.loads(index.read_bytes())["rows"]]
     return ViewerFilm(path, rows[-1].end, tuple(_cells(rows)))
 
 
-def _watermark(source: Path, out: Path, text: str, span: tuple[int, int]) -> None:
+def _masks(hall: Hall, camera: str) -> tuple[str, ...]:
+    """What is not shown of the camera, also of one that was retired since."""
+    _, registry = hall.door.registry()
+    entry = registry.entries.get(f"camera/{camera}")
+    return () if entry is None else tuple(entry.data.get("masks", ()))
+
+
+def _watermark(source: Path, out: Path, text: str, span: tuple[int, int], masks: Sequence[str]) -> None:
     words = ["watermark", source, "--out", out, "--text", text, "--since-us", span[0], "--until-us", span[1]]
+    words += [word for mask in masks for word in ("--mask", mask)]
     command = [sys.executable, "-m", "camera_ingest.cli", *map(str, words)]
     try:
         done = subprocess.run(command, capture_output=True, timeout=_LIMIT_S, check=False)  # noqa: S603 - our own

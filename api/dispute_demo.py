@@ -1,7 +1,8 @@
 """``mingjian demo dispute``: a ticket served before the demo's first camera, disputed at once, to see what follows.
 
 Everything goes the ordinary way: the clerk of that window takes, calls and serves a ticket, a complaint names the
-serving as disputed, the system clock holds the footage. The answer says how long that took by the log, and how to cut.
+serving as disputed, the system clock holds the footage. The answer says how long that took by the log, and how to cut;
+and the code by which the citizen follows it at /my.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ def dispute(hall: Hall, *, camera: str = "demo-1", seconds: float = 3.0) -> dict
         "holds": [] if answered is None else answered[0],
         "hold_s": None if answered is None else round((answered[1] - _recorded(hall, received)) / 1e6, 3),
         "page": f"/complaints/{name}",
+        "tracking": code,
         "clip": f"mingjian-camera clip --event {event.id.hex()} --margin 5s --complaint {name} --out clip.mp4",
     }
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from hashlib import sha256
@@ -23,6 +23,7 @@ import av
 import orjson
 
 from camera_ingest.clips import placed, signed_head
+from camera_ingest.masks import Mask, black_out, masks_of
 from ledger.cases.kept_footage import digest_of
 from ledger.door.desk import Desk
 from ledger.door.door import Outcome
@@ -77,7 +78,10 @@ def derive(hall: Hall, desk: Desk, clip: Path, out: Path, *, exact: bool = False
     if exact:
         since_us = max(since_us, instant_us(said["asked"]["from"]))
         until_us = min(until_us, instant_us(said["asked"]["to"]))
-    report = _make(clip, out, since_us - zero_us, until_us - zero_us, exact=exact)
+    _, registry = hall.door.registry()
+    camera = registry.entries.get(f"camera/{said['camera']}")
+    masks = [] if camera is None else list(camera.data.get("masks", ()))
+    report = _make(clip, out, since_us - zero_us, until_us - zero_us, exact=exact, masks=masks)
     digest = digest_of(out)
     values = {
         "clip": extracted.id.hex(),
@@ -135,18 +139,20 @@ def _stated(hall: Hall, stream: str, outcome: Outcome) -> Statement:
 # ---------------------------------------------------------------------------------------------------------- pictures
 
 
-def _make(clip: Path, out: Path, since_us: int, until_us: int, *, exact: bool) -> dict[str, Any]:
-    """Write the file; what was done."""
+def _make(
+    clip: Path, out: Path, since_us: int, until_us: int, *, exact: bool, masks: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Write the file; what was done. ``masks``: what is not shown of the camera, so that no picture is copied."""
     try:
         with av.open(str(clip)) as source:
             stream = source.streams.video[0]
             codec = stream.codec_context.name
-            copied = codec in PLAYED and not exact
+            copied = codec in PLAYED and not exact and not masks
             with av.open(str(out), "w", format="mp4", options={"movflags": "faststart"}) as container:
                 packed = (
                     _copied(source, stream, container)
                     if copied
-                    else _encoded(source, stream, container, since_us, until_us, exact=exact)
+                    else _encoded(source, stream, container, since_us, until_us, exact=exact, masks=masks_of(masks))
                 )
                 pictures = 0
                 for packet in packed:
@@ -164,6 +170,7 @@ def _make(clip: Path, out: Path, since_us: int, until_us: int, *, exact: bool) -
         "encoder": None if copied else f"libx264 {' '.join(f'{name}={value}' for name, value in _QUALITY.items())}",
         "library": f"PyAV {av.__version__}",
         "pictures": pictures,
+        "masks": list(masks),
     }
 
 
@@ -175,7 +182,9 @@ def _copied(source: Any, stream: Any, container: Any) -> Iterator[Any]:
             yield packet
 
 
-def _encoded(source: Any, stream: Any, container: Any, since_us: int, until_us: int, *, exact: bool) -> Iterator[Any]:
+def _encoded(
+    source: Any, stream: Any, container: Any, since_us: int, until_us: int, *, exact: bool, masks: Sequence[Mask]
+) -> Iterator[Any]:
     rate = stream.average_rate or Fraction(25)
     target = container.add_stream("libx264", rate=rate, options=_QUALITY)
     target.width, target.height, target.pix_fmt = stream.width, stream.height, "yuv420p"
@@ -186,8 +195,13 @@ def _encoded(source: Any, stream: Any, container: Any, since_us: int, until_us: 
     for frame in source.decode(stream):
         if frame.pts is None or (exact and not first <= frame.pts < last):
             continue
-        frame.pts -= first
-        frame.time_base = stream.time_base
-        frame.pict_type = av.video.frame.PictureType.NONE
-        yield from target.encode(frame)
+        shown = frame
+        if masks:
+            pixels = frame.to_ndarray(format="bgr24")
+            black_out(pixels, masks)
+            shown = av.VideoFrame.from_ndarray(pixels, format="bgr24")
+        shown.pts = frame.pts - first
+        shown.time_base = stream.time_base
+        shown.pict_type = av.video.frame.PictureType.NONE
+        yield from target.encode(shown)
     yield from target.encode()

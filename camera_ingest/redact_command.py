@@ -36,6 +36,7 @@ def declare(commands: _SubParsersAction[argparse.ArgumentParser], common: argpar
     watermark.add_argument("--text", required=True)
     watermark.add_argument("--since-us", type=int, required=True)
     watermark.add_argument("--until-us", type=int, required=True)
+    watermark.add_argument("--mask", action="append", default=[], help="x/y/w/h: what is not shown of the camera")
     watermark.set_defaults(run=_watermark, json=True)
 
 
@@ -96,7 +97,9 @@ def _confirm(options: argparse.Namespace, manifest: Path) -> Mapping[str, Any]:
 
 
 def _watermark(options: argparse.Namespace) -> Mapping[str, Any]:
+    from camera_ingest.masks import masks_of
     from camera_ingest.watermark import watermark_film
 
     span = {"since_us": options.since_us, "until_us": options.until_us}
-    return {"out": str(options.out), "pictures": watermark_film(options.file, options.out, options.text, **span)}
+    count = watermark_film(options.file, options.out, options.text, masks=masks_of(options.mask), **span)
+    return {"out": str(options.out), "pictures": count}

@@ -7,11 +7,13 @@ serves.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import cv2
 
+from camera_ingest.masks import Mask, black_out
 from camera_ingest.pictures import Pixels, look_at, pictures, written
 from ledger.errors import NotFound
 
@@ -31,14 +33,20 @@ def draw(pixels: Pixels, text: str) -> None:
             cv2.putText(pixels, text, (6, y), _FONT, size, colour, thickness, cv2.LINE_AA)
 
 
-def watermark_film(source: Path, out: Path, text: str, *, since_us: int, until_us: int) -> int:
-    """Write the pictures of ``since_us`` ≤ t < ``until_us`` (of the film) with ``text``; how many there are."""
+def watermark_film(
+    source: Path, out: Path, text: str, *, since_us: int, until_us: int, masks: Sequence[Mask] = ()
+) -> int:
+    """Write the pictures of ``since_us`` ≤ t < ``until_us`` (of the film) with ``text``; how many there are.
+
+    ``masks``: what is not shown of the camera, black in each of them.
+    """
     film, count = look_at(source), 0
     with written(out, film.width, film.height, fragmented=True) as writer:
         for picture in pictures(source):
             if picture.at_us >= until_us:
                 break
             if picture.at_us >= since_us:
+                black_out(picture.pixels, masks)
                 draw(picture.pixels, text)
                 writer.write(picture.pixels, picture.at_us - since_us)
                 count += 1

@@ -51,6 +51,7 @@ class Opened:
     complaint: str | None
     rendition: str  # clip, or redacted
     sha256: str
+    camera: str
     redaction: str | None  # the statement that confirmed it, hex
     clip_since_us: int
     since_us: int
@@ -237,6 +238,7 @@ def opened(
         complaint=state.complaint,
         rendition=rendition,
         sha256=digest,
+        camera=clip.stream.partition("/")[2],
         redaction=confirmed,
         clip_since_us=instant_us(clip.data["since"]),
         since_us=state.since_us,

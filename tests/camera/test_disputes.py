@@ -22,6 +22,7 @@ from camera_ingest.folders import Camera, Recorder, recorder_named, write_camera
 from camera_ingest.keeping import look_at_budget, place_hold
 from camera_ingest.registering import custodian, give_key, register, second
 from camera_ingest.sealing import Sealer, device_desk
+from camera_ingest.watermark import watermark_film
 from ledger.cases import ticket
 from ledger.door.desk import Desk
 from ledger.door.hall import Hall
@@ -257,6 +258,32 @@ def test_an_exact_cut_begins_and_ends_as_it_was_asked(
     assert orjson.loads(capsys.readouterr().out)["clip_checked"] is True
     shutil.copy(cut.clip, tmp_path / "other.mp4")
     assert verify(["clip", str(tmp_path / "other.mp4"), *command[2:]]) == 1
+
+
+WHOLE = (0, 0, 320, 180)
+
+
+def test_what_is_not_shown_of_a_camera_is_black_in_what_is_made_of_its_clips(window: Window, tmp_path: Path) -> None:
+    hall, desk, until = window.hall, custodian(window.hall), now_us()
+    cut = cut_clip(hall, desk, window.recorder, "north", until - 2_000_000, until, tmp_path / "c.mp4")
+    _, registry = hall.door.registry()
+    said = dict(dict(registry.cameras())["camera/north"])
+    said.pop("masks", None)
+    try:
+        register(hall, "north", **said, masks=["0/0/320/180"])
+        made = derive(hall, desk, cut.clip, tmp_path / "masked.mp4")
+    finally:
+        register(hall, "north", **said, masks=[])
+    assert made.kind == "transcoded"
+    watermark_film(cut.clip, tmp_path / "marked.mp4", "staff/x", since_us=0, until_us=2_000_000, masks=[WHOLE])
+
+    def brightest(film: Path, rows: slice) -> int:
+        with av.open(str(film)) as container:
+            return max(int(frame.to_ndarray(format="gray")[rows].max()) for frame in container.decode(video=0))
+
+    assert brightest(cut.clip, slice(0, 180)) > 150  # a white ball
+    assert brightest(made.file, slice(0, 180)) < 40
+    assert brightest(tmp_path / "marked.mp4", slice(75, 150)) < 40  # the viewer's name stands above and below
 
 
 # ------------------------------------------------------------------------------------------------- holds and the disk
