@@ -326,8 +326,8 @@ def test_the_page_works_without_a_script(office: Office, chromium: Browser) -> N
     page.goto(Sessions(office.hall.data).link(actor="staff/cha"))
     page.goto("/complaints/c-1?lang=en")
     page.locator("#events li").nth(1).locator("a").click()
-    assert page.locator("#events li.now").count() == 1
-    assert page.locator("video").count() == 1
+    expect(page.locator("#events li.now")).to_have_count(1)
+    expect(page.locator("video")).to_have_count(1)
     context.close()
 
 
