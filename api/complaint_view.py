@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from api.questions import CaseRecord, position_of, read_case, snapshot, tell_case
+from api.reads import note_complaint
 from api.translations import N_
 from ledger.cases.grants import Opened, opened
 from ledger.door.hall import Hall
@@ -143,6 +144,7 @@ def complaint_view(hall: Hall, name: str, *, actor: str | None, clip: str | None
     received = acts[0][0]
     disputed, missing = _disputed(hall, case, received)
     subjects = list(dict.fromkeys(one["stream"] for one in disputed))[:MAX_STREAMS]
+    note_complaint(hall, actor, [stream, *subjects])
     cases = [read_case(hall, subject, position=case.position) for subject in subjects]
     wrong = next((one.first_wrong() for one in cases if one.first_wrong() is not None), None)
     events = _events(hall, cases, {one["id"] for one in disputed})

@@ -28,7 +28,7 @@ from ledger.door.desk import Desk
 from ledger.door.hall import Hall, create_ledger, open_ledger
 from ledger.registry import catalogue, keys, people
 from ledger.registry.changes import confirm
-from ledger.statement import StatementId, instant_text
+from ledger.statement import StatementId, instant_text, open_statement
 from ledger.store.sequencer import now_us
 from oversight.complaints import run_holds
 from tests.api.conftest import kept_up, serving
@@ -83,7 +83,6 @@ class Office:
             time.sleep(0.05)
 
     def says(self, name: str) -> list[str]:
-        from ledger.statement import open_statement
 
         return [open_statement(entry).type for _, _, entry in self.hall.reader.stream(f"complaint/{name}")]
 
@@ -309,6 +308,14 @@ def test_neither_the_complained_of_nor_a_clerk_reads_the_file(office: Office) ->
     assert office.text("/complaints/c-1", "staff/chen")[0] == 403
     assert office.text("/complaints/c-2", "staff/chen")[0] == 403
     assert office.text("/complaints/c-1", "staff/zhang")[0] == 200
+
+
+def test_who_reads_the_file_and_the_disputed_case_is_on_record(office: Office) -> None:
+    assert office.text("/complaints/c-1", "staff/zhang")[0] == 200
+    acts = [open_statement(entry) for _, _, entry in office.hall.reader.stream("read/staff/zhang")]
+    read = {(act.data["subject"], act.data["purpose"]) for act in acts}
+    assert ("complaint/c-1", "complaint") in read
+    assert len(read) > 1
 
 
 def test_the_list_leads_to_each_complaint(office: Office) -> None:
