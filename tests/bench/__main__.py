@@ -22,7 +22,19 @@ from tests.bench.rounds import say
 from tests.bench.stand import Stand
 
 # In the order of the list of aims; each is a module with ``rows(stand)``.
-FAMILIES = ("append", "bulk", "statements", "receipt", "derived", "audit", "reads", "imports", "ocel", "anomalies")
+FAMILIES = (
+    "append",
+    "bulk",
+    "statements",
+    "receipt",
+    "derived",
+    "audit",
+    "reads",
+    "imports",
+    "ocel",
+    "anomalies",
+    "camera",
+)
 
 
 def main() -> int:
