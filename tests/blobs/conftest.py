@@ -66,7 +66,7 @@ class Server:
         return get_session().create_client("s3", endpoint_url=self.endpoint, region_name="us-east-1")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def s3() -> Iterator[Server]:
     before = dict(os.environ)
     os.environ.update(KEYS)
@@ -87,7 +87,7 @@ def store(s3: Server, request: pytest.FixtureRequest) -> Settings:
     return Settings(url=f"s3://plain/{request.node.name}", endpoint=s3.endpoint, keep_hours=0)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six seconds of moving squares, a coded group a second."""
     path = tmp_path_factory.mktemp("film") / "film.mp4"

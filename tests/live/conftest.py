@@ -132,7 +132,7 @@ def _hire(hall: Hall) -> None:
         confirm(two, keys.add(one, actor, key.public, proof, custody="server").id)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     rig, api = other_tests("camera"), other_tests("api")
     if not rig.has_gstreamer():

@@ -107,7 +107,7 @@ class Office:
         return ["act", *(f"--{name}={value}" for name, value in words.items()), "--json"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     folder = tmp_path_factory.mktemp("office")
     data = folder / "data"

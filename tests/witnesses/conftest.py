@@ -77,7 +77,7 @@ def witness(tmp_path: Path) -> Iterator[Callable[[str], Running]]:
         running.end(signal.SIGKILL)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A ledger of two entries, closed: opening one takes longer than copying it."""
     data = tmp_path_factory.mktemp("begun") / "data"
@@ -98,7 +98,7 @@ def hall(data: Path) -> Iterator[Hall]:
         yield opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def register() -> Callable[..., None]:
     """The two officers have the log ask a witness, which trusts the log; somebody must be placing statements."""
 
@@ -118,7 +118,7 @@ def placed(hall: Hall, outcome: Outcome) -> int:
     return found[outcome.id]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def state() -> Callable[..., int]:
     """An officer proposes something, each number once; its leaf index."""
 
@@ -131,7 +131,7 @@ def state() -> Callable[..., int]:
     return do
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def until() -> Callable[..., None]:
     """Wait for something that must come to be."""
 
@@ -144,7 +144,7 @@ def until() -> Callable[..., None]:
     return wait
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def command() -> Callable[..., tuple[int, Any]]:
     """Runs a command with --json: its exit code and its one line."""
 
