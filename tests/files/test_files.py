@@ -48,14 +48,21 @@ def test_what_a_dead_writer_left_aside_is_taken_over(tmp_path: Path) -> None:
 def test_a_private_file_is_its_owners_from_the_first_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     modes = []
     replace = Path.replace
-    monkeypatch.setattr(Path, "replace", lambda old, new: (modes.append(old.stat().st_mode), replace(old, new))[1])
+
+    def noting(old: Path, new: Path) -> Path:
+        if new.is_relative_to(tmp_path):
+            modes.append(old.stat().st_mode)
+        return replace(old, new)
+
+    monkeypatch.setattr(Path, "replace", noting)
     replace_file(tmp_path / "key", b"secret", private=True)
     assert [stat.S_IMODE(mode) for mode in (*modes, (tmp_path / "key").stat().st_mode)] == [0o600, 0o600]
 
 
 def test_it_is_written_aside_where_the_caller_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "served").mkdir()
-    monkeypatch.setattr(Path, "replace", lambda *_: None)
+    replace = Path.replace
+    monkeypatch.setattr(Path, "replace", lambda old, new: None if old.is_relative_to(tmp_path) else replace(old, new))
     replace_file(tmp_path / "served" / "tile", b"tile", aside=tmp_path / "writing")
     assert names(tmp_path / "served") == []
     assert (tmp_path / "writing").read_bytes() == b"tile"
