@@ -21,7 +21,7 @@ from http_message_signatures import HTTPMessageSigner, HTTPSignatureKeyResolver,
 
 from api.app import create_app
 from api.tokens import Tokens
-from ledger.errors import Conflict
+from ledger.errors import Conflict, NotAllowed
 from ledger.exchange.adapters.hooks import MAX_CALLS, Gate, make_hook
 from ledger.exchange.adapters.hooks import hook_path as path_of
 from projections.runner import Projector
@@ -187,6 +187,18 @@ def test_a_message_seen_before_is_refused(brought: Brought, send: Any, case: Any
     assert send(request).status_code == 200
     told = send(request)
     assert (told.status_code, told.json()["code"]) == (403, "hook-replayed")
+
+
+def test_a_message_seen_before_is_refused_after_a_start_anew_too(brought: Brought, case: Any) -> None:
+    key = hook(brought, "hook-again")
+    body = json.dumps(case("c1")[:1]).encode()
+    request = signed("hook-again", key, body)
+    message = {"method": "POST", "path": path_of("hook-again"), "headers": dict(request.headers), "body": body}
+    assert Gate(brought.hall.data).check("hook-again", **message).source == "hook-again"
+    with pytest.raises(NotAllowed) as refused:
+        Gate(brought.hall.data).check("hook-again", **message)
+    assert refused.value.code == "hook-replayed"
+    assert (brought.hall.data / "hook-nonces.sqlite").stat().st_mode & 0o077 == 0
 
 
 def test_messages_are_bounded_in_size_and_number(brought: Brought, send: Any) -> None:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,10 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from granian.constants import Interfaces
-from granian.server.embed import Server
 
-from api.app import create_app
 from api.sessions import Sessions
 from api.tokens import SCOPES, Tokens
 from ledger.disclosure import pseudonym
@@ -30,8 +23,10 @@ from ledger.keys import SigningKey
 from ledger.statement import instant_text
 from ledger.store.sequencer import Sequencer, now_us
 from projections.runner import Projector
+from tests.running import kept_up, serving
 
 SOURCE = "permits"
+RECORDER = "recorder/x"
 CASES = 60
 ITEM = {
     "name": "排污许可",
@@ -126,55 +121,12 @@ class Served:
 
 
 @contextmanager
-def kept_up(hall: Hall) -> Iterator[None]:
-    """While this lasts, the projections follow the log, as under ``mingjian up``."""
-    stop, projector = threading.Event(), Projector(hall.database)
-    projector.catch_up()
-
-    def follow() -> None:
-        while not stop.wait(0.02):
-            projector.catch_up(stop=stop)
-
-    thread = threading.Thread(target=follow, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(timeout=20)
-
-
-@contextmanager
-def serving(hall: Hall) -> Iterator[str]:
-    """The application on a port of its own, under the server that ``mingjian up`` uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    server = Server(create_app(hall), address="127.0.0.1", port=port, interface=Interfaces.ASGI, log_enabled=False)
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=lambda: loop.run_until_complete(server.serve()), daemon=True)
-    thread.start()
-    base = f"http://127.0.0.1:{port}"
-    for _ in range(200):
-        with contextlib.suppress(httpx.TransportError):
-            httpx.get(f"{base}/healthz", timeout=1)
-            break
-        thread.join(timeout=0.05)
-    try:
-        yield base
-    finally:
-        loop.call_soon_threadsafe(server.stop)
-        thread.join(timeout=20)
-        loop.close()
-
-
-@contextmanager
 def town(folder: Path) -> Iterator[Served]:
     """A new ledger with everything that the pages show."""
     data = folder / "data"
     create_ledger(data)
     with open_ledger(data) as hall, hall.sequencing(), kept_up(hall), serving(hall) as base:
-        served = Served(hall, base, {scope: Tokens(data).make(scope) for scope in SCOPES})
+        served = Served(hall, base, {scope: Tokens(data).make(scope) for scope in (*SCOPES, RECORDER)})
         Sessions(data).served_at(base)
         log = folder / "log.xes.gz"
         generate_xes(log, cases=CASES, seed=4)

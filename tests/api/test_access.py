@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,61 @@ def test_a_token_opens_the_routes_of_its_scope_and_no_others(served: Any, scope:
             assert (answer.status_code != 403 or answer.json()["code"] != "token") == (scope == wanted), (method, path)
 
 
+def test_a_recorders_token_speaks_for_that_recorder_and_no_other(served: Any) -> None:
+    with served.client("recorder/x") as recorder:
+        for path in ("/api/recorders/x", "/api/recorders/x/held", "/api/log/opening"):
+            assert recorder.get(path).status_code != 403, path
+        for path in ("/api/recorders/y", "/api/recorders/y/held", "/api/recorders/xx"):
+            assert recorder.get(path).json()["code"] == "token", path
+        for actor in ("recorder/y", "recorder/xx", "recorder/", "staff/chen"):
+            draft = BODIES["/api/drafts"] | {"actor": actor}
+            assert recorder.post("/api/drafts", json=draft).json()["code"] == "token", actor
+        assert recorder.post("/api/drafts", json=BODIES["/api/drafts"] | {"actor": "recorder/x"}).status_code != 403
+        for path in ("/api/cases", "/log/tile/entries/000", "/log/projections"):
+            assert recorder.get(path).status_code == 403
+
+
+def test_a_token_made_before_they_named_their_recorder_opens_nothing(served: Any) -> None:
+    tokens = Tokens(served.hall.data)
+    token = tokens.make("recorder/x")
+    path = served.hall.data / "tokens.json"
+    before = path.read_bytes()
+    try:
+        path.write_bytes(before.replace(b'"recorder/x"', b'"recorder"'))
+        with httpx.Client(base_url=served.base, headers={"Authorization": f"Bearer {token}"}) as client:
+            answer = client.get("/api/recorders/x")
+            assert answer.json()["code"] == "token"
+            assert "recorder/NAME" in answer.text
+    finally:
+        path.write_bytes(before)
+
+
+def test_tokens_are_private_from_their_first_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another file of this machine would be read in the moment before its rights are set."""
+    seen: list[int] = []
+    opened = os.open
+
+    def spy(path: Any, flags: int, mode: int = 0o777, **more: Any) -> int:
+        found = opened(path, flags, mode, **more)
+        if flags & os.O_CREAT and "tokens" in str(path):
+            seen.append(os.fstat(found).st_mode & 0o777)
+        return found
+
+    monkeypatch.setattr(os, "open", spy)
+    before = os.umask(0)
+    try:
+        Tokens(tmp_path).make("reader")
+    finally:
+        os.umask(before)
+    assert seen == [0o600]
+
+
+@pytest.mark.parametrize("scope", ["everything", "recorder", "recorder/", "recorder/a/b", "recorder/../x"])
+def test_there_is_no_such_scope(tmp_path: Path, scope: str) -> None:
+    with pytest.raises(Refused):
+        Tokens(tmp_path).make(scope)
+
+
 def test_a_session_reads_and_does_nothing_else(served: Any) -> None:
     with served.browser() as browser:
         assert browser.get("/api/sources").status_code == 200
@@ -237,8 +293,3 @@ def test_sessions_live_on_in_another_process_and_codes_are_not_kept_in_clear(
 def test_a_link_needs_a_server_to_lead_to(tmp_path: Path) -> None:
     with pytest.raises(NotFound):
         Sessions(tmp_path).link()
-
-
-def test_there_is_no_token_of_a_scope_unheard_of(tmp_path: Path) -> None:
-    with pytest.raises(Refused):
-        Tokens(tmp_path).make("everything")

@@ -16,7 +16,7 @@ from ledger.store.database import Connection
 from projections.check import check_projections
 from projections.checked import check_stream
 from projections.runner import TABLES, Projector
-from tests.api.conftest import serving
+from tests.running import serving
 
 pytestmark = pytest.mark.attack(
     "row-changed", ("investigator, on the page", "each page that shows it"), ("operator's staff", "mingjian doctor")

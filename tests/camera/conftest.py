@@ -8,8 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ import structlog
 from camera_ingest.folders import Camera, Recorder, recorder_named, write_camera
 from camera_ingest.registering import give_key, register
 from ledger.door.hall import Hall, create_ledger, open_ledger
+from tests.running import wait_for
 
 PACKAGES = (
     "gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad"
@@ -38,13 +38,6 @@ CLOCK += f" ! videobalance name=burn ! {H264}"
 def has_gstreamer() -> bool:
     probe = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
     return subprocess.run(["/usr/bin/python3", "-c", probe], capture_output=True, check=False).returncode == 0
-
-
-def wait_for(what: Callable[[], bool], *, limit_s: float = 20.0) -> None:
-    until = time.monotonic() + limit_s
-    while not what():
-        assert time.monotonic() < until, "it did not come to pass"
-        time.sleep(0.05)
 
 
 @dataclass(slots=True)

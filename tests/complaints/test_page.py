@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ import httpx
 import orjson
 import pytest
 from jsonschema import Draft202012Validator
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from api.dispute_demo import dispute as dispute_demo
 from api.sessions import Sessions
@@ -31,11 +30,11 @@ from ledger.registry.changes import confirm
 from ledger.statement import StatementId, instant_text, open_statement
 from ledger.store.sequencer import now_us
 from oversight.complaints import run_holds
-from tests.api.conftest import kept_up, serving
+from tests import browsing
 from tests.camera import conftest as rig
+from tests.running import kept_up, serving
 
 pytestmark = pytest.mark.browser
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome") or ""
 STAFF: dict[str, tuple[list[str], dict[str, Any]]] = {
     "staff/cat-a": (["catalogue_admin"], {}),
     "staff/cat-b": (["catalogue_admin"], {}),
@@ -171,10 +170,8 @@ def dispute(office: Office, out: Path) -> None:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with browsing.chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -185,19 +182,8 @@ def said() -> list[str]:
 @pytest.fixture
 def inside(office: Office, chromium: Browser, said: list[str]) -> Iterator[BrowserContext]:
     """The investigator's browser; everything on its console is noted."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 1000}, base_url=office.base)
-
-    def watch(page: Page) -> None:
-        page.on("console", lambda one: said.append(one.text) if one.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: said.append(str(error)))
-
-    context.on("page", watch)
-    page = context.new_page()
-    page.goto(Sessions(office.hall.data).link(actor="staff/cha"))
-    page.close()
-    yield context
-    context.close()
-    assert said == []
+    with browsing.session(chromium, office.base, office.hall.data, actor="staff/cha", said=said) as context:
+        yield context
 
 
 def until(page: Page, holds: str, limit_s: float = 8) -> None:
@@ -271,16 +257,25 @@ def test_what_was_seen_stands_in_the_log_and_on_the_page(
 
 
 def test_the_eleven_steps_hold_grant_and_finding_are_there_in_both_languages(office: Office) -> None:
-    status, english = office.text("/complaints/c-1?lang=en")
+    status, english = office.text("/complaints/c-1?lang=en", "staff/zhang")
     assert status == 200
     for words in ("Footage held at once", "From complaint to hold", "upheld", "rule-12", "each checked against"):
         assert words in english
-    _, chinese = office.text("/complaints/c-1")
-    for words in ("立即保全录像", "属实", "十一个步骤", "争议事件", "本浏览器只能阅读"):
+    _, chinese = office.text("/complaints/c-1", "staff/zhang")
+    for words in ("立即保全录像", "属实", "十一个步骤", "争议事件", "尚未授权给您"):
         assert words in chinese
     assert english.count('<th scope="row" class="number"') == 11
     # A reader without a grant is shown no film.
     assert "<video" not in english
+
+
+def test_a_browser_without_a_name_sees_how_far_it_has_come_and_nothing_of_the_file(office: Office) -> None:
+    status, english = office.text("/complaints/c-1?lang=en")
+    assert status == 200
+    assert english.count('<th scope="row" class="number"') == 11
+    for secret in ("rude", "upheld", "rule-12", "staff/", "disputed", "north", "<video"):
+        assert secret not in english
+    assert "本浏览器只能阅读" in office.text("/complaints/c-1")[1]
 
 
 def test_its_film_is_the_grant_s_and_there_is_no_other_way_to_footage(office: Office, inside: BrowserContext) -> None:
@@ -301,7 +296,7 @@ def test_without_footage_the_page_says_why(office: Office, inside: BrowserContex
     expect(page.locator("#no-footage")).to_contain_text("because no camera covered that window then")
     page.locator("#events li").first.locator("a").click()
     expect(page.locator("#events li").first).to_have_class(re.compile("now"))
-    assert "当时没有摄像机覆盖该窗口" in office.text("/complaints/c-2")[1]
+    assert "当时没有摄像机覆盖该窗口" in office.text("/complaints/c-2", "staff/zhang")[1]
 
 
 def test_neither_the_complained_of_nor_a_clerk_reads_the_file(office: Office) -> None:
@@ -359,13 +354,13 @@ def test_a_row_changed_behind_the_page_is_evidence_not_footage(office: Office) -
     with hall.database.use("owner") as connection:
         connection.execute(change, (1,))
     try:
-        status, shown = office.text("/complaints/c-1?lang=en")
+        status, shown = office.text("/complaints/c-1?lang=en", "staff/zhang")
         assert status == 500
         assert "is not what it says" in shown
     finally:
         with hall.database.use("owner") as connection:
             connection.execute(change, (-1,))
-    assert office.text("/complaints/c-1")[0] == 200
+    assert office.text("/complaints/c-1", "staff/zhang")[0] == 200
 
 
 def test_how_long_from_complaint_to_hold_is_read_off_the_log(office: Office) -> None:

@@ -18,7 +18,7 @@ from api.sessions import Sessions
 from ledger.door.hall import Hall, open_ledger
 from ledger.statement import open_statement
 from oversight.flagged import refresh
-from tests.api.conftest import kept_up, serving
+from tests.running import kept_up, serving
 
 SUPERVISOR = "staff/supervisor-1"
 PART = {"part": "board", "lang": "en"}

@@ -15,7 +15,7 @@ from ledger.exchange.importer import import_xes
 from ledger.keys import SigningKey
 from ledger.tree.note import Algorithm, Signer
 from ledger.tree.policy import Policy, Witness
-from tests.api.conftest import serving
+from tests.running import serving
 from tests.witnesses.conftest import Running, placed
 
 

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import httpx
 import orjson
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from api.sessions import Sessions
 from camera_ingest.folders import Camera, recorder_named, write_camera
@@ -30,8 +25,10 @@ from ledger.registry import catalogue, keys, people
 from ledger.registry.changes import confirm
 from ledger.statement import Statement, open_statement
 from oversight.complaints import run_holds
+from tests import browsing
+from tests.camera import conftest as rig
+from tests.running import kept_up, serving
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome") or ""
 MASK = "0/0/160/90"
 RECORDER = "recorder/1"
 STAFF: dict[str, tuple[str, dict[str, Any]]] = {
@@ -43,18 +40,6 @@ STAFF: dict[str, tuple[str, dict[str, Any]]] = {
     "staff/chen": ("window_clerk", {"unit": "env", "windows": ["w1"]}),
     "staff/lu": ("video_custodian", {}),
 }
-
-
-def other_tests(folder: str) -> ModuleType:
-    """What the tests of another folder have at hand."""
-    path = Path(__file__).parents[1] / folder / "conftest.py"
-    spec = importlib.util.spec_from_file_location(f"{folder}_for_live", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @dataclass
@@ -134,7 +119,6 @@ def _hire(hall: Hall) -> None:
 
 @pytest.fixture(scope="package")
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    rig, api = other_tests("camera"), other_tests("api")
     if not rig.has_gstreamer():
         pytest.skip(f"no RTSP server here: apt-get install {rig.PACKAGES}")
     data = tmp_path_factory.mktemp("live") / "data"
@@ -143,14 +127,14 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     with (
         open_ledger(data) as hall,
         hall.sequencing(),
-        api.kept_up(hall),
-        api.serving(hall) as base,
+        kept_up(hall),
+        serving(hall) as base,
         rig.rtsp_camera(rig.CLOCK) as north,
         rig.rtsp_camera(rig.CLOCK) as south,
     ):
         Sessions(data).served_at(base)
         _hire(hall)
-        found = Office(hall, base, north, api.serving)
+        found = Office(hall, base, north, serving)
         cat, dog = found.desk("staff/cat-a"), found.desk("staff/cat-b")
         confirm(dog, catalogue.unit(cat, "env", name="环保", tier="district").id)
         for window in ("w1", "w2"):
@@ -182,7 +166,5 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with browsing.chromium() as browser:
         yield browser
-        browser.close()

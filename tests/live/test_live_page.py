@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from api.sessions import Sessions
 from ledger.facts.patrol import ENDED
+from tests import browsing
 
 pytestmark = pytest.mark.browser
 Office = Any
@@ -35,19 +35,8 @@ def said() -> list[str]:
 @pytest.fixture
 def inside(office: Office, chromium: Browser, said: list[str]) -> Iterator[BrowserContext]:
     """The investigator's browser; everything on its console is noted."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 1000}, base_url=office.base)
-
-    def hear(page: Page) -> None:
-        page.on("console", lambda one: said.append(one.text) if one.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: said.append(str(error)))
-
-    context.on("page", hear)
-    page = context.new_page()
-    page.goto(Sessions(office.hall.data).link(actor="staff/cha"))
-    page.close()
-    yield context
-    context.close()
-    assert said == []
+    with browsing.session(chromium, office.base, office.hall.data, actor="staff/cha", said=said) as context:
+        yield context
 
 
 def shot(page: Page, name: str) -> None:

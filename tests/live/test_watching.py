@@ -12,11 +12,11 @@ import httpx
 import numpy as np
 import pytest
 
-from api.live_views import LiveViews
+from api.live_views import MAX_VIEWS_EACH, LiveViews
 from api.sessions import Sessions
 from camera_ingest.masks import black_out
 from camera_ingest.registering import register
-from ledger.errors import NotFound, Refused, Unavailable
+from ledger.errors import Conflict, NotFound, Refused, Unavailable
 from ledger.facts.patrol import ENDED, VIEWED
 from ledger.statement import instant_us
 
@@ -155,6 +155,21 @@ def test_so_many_are_watched_at_once_and_who_asks_for_nothing_more_is_gone(offic
     assert office.acts(f"live/{going[0].id}")[1].data == {"cause": "left"}
     with pytest.raises((NotFound, Refused)):
         views.open("staff/cha", "north", window="w9", purpose="patrol")
+
+
+def test_nobody_takes_all_the_viewings_alone(office: Office) -> None:
+    views = LiveViews(office.hall, lost_s=30.0)
+    said = {"window": "w1", "purpose": "patrol"}
+    mine = [views.open("staff/cha", "north", **said) for _ in range(MAX_VIEWS_EACH)]
+    try:
+        with pytest.raises(Conflict) as refused:
+            views.open("staff/cha", "north", **said)
+        assert refused.value.code == "live-yours"
+        views.end(views.open("staff/zhang", "north", **said), "left")
+        views.end(mine[0], "left")
+        mine.append(views.open("staff/cha", "north", **said))
+    finally:
+        views.end_all()
 
 
 def test_a_mask_that_two_persons_set_ends_the_viewings_without_it_and_hides_the_thumbnails(office: Office) -> None:

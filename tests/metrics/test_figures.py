@@ -416,7 +416,8 @@ def test_a_log_that_does_not_hold_has_no_figures(
 ) -> None:
     broken = Path(shutil.copytree(exported / "log", tmp_path / "broken"))
     bundle = next(path for path in (broken / "tile" / "entries").rglob("*") if path.is_file())
-    bundle.write_bytes(bundle.read_bytes()[:-1] + b"\0")
+    raw = bundle.read_bytes()
+    bundle.write_bytes(raw[:-1] + bytes([raw[-1] ^ 1]))
     policy = str(hall.hall.publisher.root / "policy")
     assert verify(["metrics", str(broken), "--policy", policy, "--jobs", "1", "--json"]) == 1
     told = json.loads(capsys.readouterr().out)

@@ -25,7 +25,7 @@ from ledger.tree.merkle import leaf_hash, root_of
 from ledger.tree.note import Signer
 from ledger.tree.tiles import bundles_for, decode_bundle
 from ledger.verify.cli import main
-from tests.api.conftest import kept_up, serving
+from tests.running import kept_up, serving
 from tests.verify.log_files import write_log
 
 Say = Callable[..., tuple[int, dict[str, Any]]]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,8 +18,9 @@ from ledger.facts.registry import possession_message
 from ledger.keys import SigningKey
 from ledger.statement import Draft, instant_text, open_statement, sign_statement
 from ledger.store.sequencer import now_us
-from tests.api.conftest import serving
+from tests import running
 from tests.interop import conftest as judges
+from tests.running import serving
 
 BIN = Path(sys.executable).parent
 
@@ -123,12 +122,4 @@ def heads_at() -> Callable[[Hall, int], Rows]:
 @pytest.fixture(scope="session")
 def command() -> Callable[..., tuple[int, Any]]:
     """Runs a command with --json: its exit code and its one line."""
-
-    def run(*words: str | Path | int, program: str = "mingjian") -> tuple[int, Any]:
-        done = subprocess.run(
-            [BIN / program, *map(str, words), "--json"], capture_output=True, text=True, timeout=120, check=False
-        )
-        assert done.stdout.count("\n") == 1, done.stdout + done.stderr
-        return done.returncode, json.loads(done.stdout)
-
-    return run
+    return running.command

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
-import socket
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from shutil import which
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-from granian.constants import Interfaces
-from granian.server.embed import Server
-from playwright.sync_api import sync_playwright
 
-from api.app import create_app
 from api.clip_films import sweep_films
 from api.clip_links import ClipLinks
 from api.sessions import Sessions
@@ -33,6 +24,8 @@ from ledger.statement import instant_us, open_statement
 from ledger.store.sequencer import now_us
 from projections import tracked
 from projections.runner import Projector
+from tests import browsing
+from tests.running import serving
 
 HTML = {"Accept": "text/html"}
 
@@ -41,26 +34,9 @@ HTML = {"Accept": "text/html"}
 def base(rig: Any) -> Iterator[str]:
     Projector(rig.hall.database).ensure()
     keep(rig.hall.data, rig.clip.clip)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    server = Server(create_app(rig.hall), address="127.0.0.1", port=port, interface=Interfaces.ASGI, log_enabled=False)
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=lambda: loop.run_until_complete(server.serve()), daemon=True)
-    thread.start()
-    found = f"http://127.0.0.1:{port}"
-    for _ in range(200):
-        with contextlib.suppress(httpx.TransportError):
-            httpx.get(f"{found}/healthz", timeout=1)
-            break
-        thread.join(timeout=0.05)
-    Sessions(rig.hall.data).served_at(found)
-    try:
+    with serving(rig.hall) as found:
+        Sessions(rig.hall.data).served_at(found)
         yield found
-    finally:
-        loop.call_soon_threadsafe(server.stop)
-        thread.join(timeout=20)
-        loop.close()
 
 
 @pytest.fixture
@@ -265,20 +241,15 @@ def test_a_film_goes_with_its_grant_or_its_day_and_no_sooner(rig: Any, client: h
 
 @pytest.mark.browser
 def test_a_browser_plays_it_to_its_end_piece_by_piece(rig: Any, base: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = which("chromium") or which("chromium-browser") or which("google-chrome")
-    if program is None:
-        pytest.skip("no Chromium here")
     monkeypatch.setattr("api.clip_films.CELL_US", 2_000_000)
     name = give(rig, "view", "unblurred")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+    with browsing.chromium() as browser:
         page = browser.new_page()
         page.goto(base + link_to(rig, name))
         film = page.locator("video")
         film.evaluate("video => { video.muted = true; video.playbackRate = 8; video.play(); }")
         page.wait_for_function("() => document.querySelector('video').ended", timeout=40_000)
         assert film.evaluate("video => video.videoWidth") == 320
-        browser.close()
     spans = {view.data["since"] for view in stated(rig, name, "clip_viewed")}
     assert len(spans) == 3
 

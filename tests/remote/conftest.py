@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field
@@ -32,16 +30,11 @@ from ledger.door.hall import Hall, create_ledger, open_ledger
 from ledger.keys import SigningKey
 from ledger.registry import keys, people
 from ledger.registry.changes import confirm
+from tests import running
+from tests.running import wait_for
 
 BIN = Path(sys.executable).parent
 ACTOR, CAMERA, CUSTODIAN = "recorder/2", "door-1", "staff/cha"
-
-
-def wait_for(what: Callable[[], Any], *, limit_s: float = 40.0) -> None:
-    until = time.monotonic() + limit_s
-    while not what():
-        assert time.monotonic() < until, "it did not come to pass"
-        time.sleep(0.05)
 
 
 @dataclass(slots=True)
@@ -62,16 +55,9 @@ class Served:
         wait_for(self._answers)
 
     def _answers(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
-        try:
-            connection.request("GET", "/healthz")
-            return connection.getresponse().status == 200
-        except OSError:
-            assert self.process is not None
-            assert self.process.poll() is None
-            return False
-        finally:
-            connection.close()
+        assert self.process is not None
+        assert self.process.poll() is None
+        return running.answers(self.url)
 
     def down(self) -> None:
         if self.process is not None:
@@ -163,8 +149,8 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
     listener = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=_film, args=(listener,), daemon=True)
     thread.start()
-    for scope in ("recorder", "operator"):
-        found.token(scope).write_text(Tokens(here).make(scope) + "\n")
+    for name, scope in (("recorder", ACTOR), ("operator", "operator")):
+        found.token(name).write_text(Tokens(here).make(scope) + "\n")
     policy, printed = folder / "policy", folder / "printed"
     with open_ledger(here) as hall, hall.sequencing():
         policy.write_bytes(hall.publisher.policy.to_bytes())

@@ -5,12 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import secrets
-import signal
-import socket
 import subprocess
-import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -28,8 +24,8 @@ from ledger.door.hall import create_ledger, open_ledger
 from ledger.keys import SigningKey
 from ledger.registry import catalogue, changes, keys, people
 from ledger.tree.policy import Policy
+from tests.running import BIN, up
 
-BIN = Path(sys.executable).parent
 ITEM: dict[str, Any] = {
     "name": "排污许可",
     "unit": "env",
@@ -136,33 +132,6 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     found.token.write_text(Tokens(data).make("operator") + "\n")
     with up(data) as found.url:
         yield found
-
-
-@contextmanager
-def up(data: Path) -> Iterator[str]:
-    """``mingjian up`` over this folder."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    process = subprocess.Popen(
-        [BIN / "mingjian", "up", "--data", data, "--port", str(port)], stderr=subprocess.PIPE, text=True
-    )
-    try:
-        for _ in range(300):
-            try:
-                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
-                connection.request("GET", "/healthz")
-                connection.getresponse().read()
-                break
-            except OSError:
-                assert process.poll() is None, process.stderr.read() if process.stderr else ""
-                time.sleep(0.1)
-            finally:
-                connection.close()
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
 
 
 @contextmanager

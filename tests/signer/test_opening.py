@@ -115,7 +115,7 @@ def test_what_was_not_signed_by_both_opens_nothing(drafted: Path, tmp_path: Path
     signs("opening", tmp_path / "entry0", "--key", tmp_path / "wu.pem", "--out", tmp_path / "entry1", "--yes")
     entry0, entry1 = ((tmp_path / name).read_bytes() for name in ("entry0", "entry1"))
     open_pair(entry0, entry1)
-    for one, two in ((drafted.read_bytes(), entry1), (entry0, entry1[:-1] + b"\0"), (entry1, entry0)):
+    for one, two in ((drafted.read_bytes(), entry1), (entry0, entry1[:-1] + bytes([entry1[-1] ^ 1])), (entry1, entry0)):
         with pytest.raises(Malformed):
             open_pair(one, two)
     # The machine's own keys are in entry 0: another machine's folder cannot be opened with it.

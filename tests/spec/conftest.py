@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import http.client
 import io
 import json
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -36,8 +34,8 @@ from ledger.registry import catalogue, changes, keys, people
 from ledger.tree.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from ledger.tree.note import Signer
 from ledger.verify.evidence import fork
+from tests.running import BIN, up
 
-BIN = Path(sys.executable).parent
 ROOT = Path(__file__).parents[2]
 PROGRAMS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]
 ITEM: dict[str, Any] = {
@@ -91,31 +89,6 @@ def run_here(program: str, *words: str) -> tuple[int, str]:
         except SystemExit as stopped:
             code = stopped.code or 0
     return int(code), out.getvalue()
-
-
-@contextmanager
-def up(data: Path) -> Iterator[str]:
-    """``mingjian up`` over this folder."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    process = subprocess.Popen([BIN / "mingjian", "up", "--data", data, "--port", str(port)], stderr=subprocess.PIPE)
-    try:
-        for _ in range(300):
-            try:
-                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
-                connection.request("GET", "/healthz")
-                connection.getresponse().read()
-                break
-            except OSError:
-                assert process.poll() is None
-                time.sleep(0.1)
-            finally:
-                connection.close()
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
 
 
 @contextmanager
@@ -479,7 +452,8 @@ def _outsiders(told: Told, folder: Path, url: str) -> None:
     told.verify("metrics", folder / "log", "on-time", *policy, "--by", "unit", "--as-of", "30")
     broken = Path(shutil.copytree(folder / "log", folder / "broken"))
     bundle = next(path for path in (broken / "tile" / "entries").rglob("*") if path.is_file())
-    bundle.write_bytes(bundle.read_bytes()[:-1] + b"\0")
+    raw = bundle.read_bytes()
+    bundle.write_bytes(raw[:-1] + bytes([raw[-1] ^ 1]))
     told.verify("log", broken, *policy, code=1)
     told.verify("metrics", broken, *policy, code=1)
     entry = ("--entry", folder / "4.entry")

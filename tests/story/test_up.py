@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,42 +22,16 @@ from ledger.facts.cards import stream_of
 from ledger.statement import open_statement
 from oversight.clock import sample
 from tests.cases.conftest import staffed_place
+from tests.running import BIN, up
 
-MINGJIAN = Path(sys.executable).with_name("mingjian")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+MINGJIAN = BIN / "mingjian"
 
 
 @contextmanager
 def served(data: Path, log: Path, *, ends: int = 0) -> Iterator[str]:
     """The demo, as it stands on its feet."""
-    with running(data, "--demo", "--demo-log", str(log), "--scale", "0.002", ends=ends) as base:
+    with up(data, "--demo", "--demo-log", str(log), "--scale", "0.002", ends=ends) as base:
         yield base
-
-
-@contextmanager
-def running(data: Path, *words: str, ends: int = 0) -> Iterator[str]:
-    port = free_port()
-    words = ("up", "--data", str(data), "--port", str(port), *words)
-    process = subprocess.Popen([MINGJIAN, *words], stderr=subprocess.PIPE, text=True)
-    base = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                httpx.get(f"{base}/healthz", timeout=1)
-                break
-            except httpx.TransportError:
-                assert process.poll() is None, process.stderr.read() if process.stderr else ""
-                time.sleep(0.1)
-        yield base
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
-    assert process.returncode == ends
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +94,7 @@ def test_the_law_s_days_run_out_on_any_ledger_and_cards_come_by_adopted_rules_on
     # Accepted so late, all its limits are past at once: it gets the highest card alone.
     late = stream_of("approval/a", "RR-LAW", "statutory", None, None, 1)
     accepted = ["approval.applied.v1", "approval.deemed_accepted.v1"]
-    with running(data):
+    with up(data):
         found = ticked(data, "approval/a", at_least=2)
         assert (found, stated(data, late)) == (accepted, [])
         with open_ledger(data) as hall:

@@ -23,6 +23,7 @@ from ledger.door.door import Outcome
 from ledger.door.hall import Hall, create_ledger, open_ledger
 from ledger.facts.first_policy import FIRST_POLICY
 from ledger.tree.note import VerifierKey
+from tests import running
 
 BIN = Path(sys.executable).parent
 
@@ -73,8 +74,8 @@ def witness(tmp_path: Path) -> Iterator[Callable[[str], Running]]:
         return running.start()
 
     yield start
-    for running in started:
-        running.end(signal.SIGKILL)
+    for one in started:
+        one.end(signal.SIGKILL)
 
 
 @pytest.fixture(scope="package")
@@ -147,15 +148,7 @@ def until() -> Callable[..., None]:
 @pytest.fixture(scope="package")
 def command() -> Callable[..., tuple[int, Any]]:
     """Runs a command with --json: its exit code and its one line."""
-
-    def run(*words: str | Path | int, program: str = "mingjian") -> tuple[int, Any]:
-        done = subprocess.run(
-            [BIN / program, *map(str, words), "--json"], capture_output=True, text=True, timeout=120, check=False
-        )
-        assert done.stdout.count("\n") == 1, done.stdout + done.stderr
-        return done.returncode, json.loads(done.stdout)
-
-    return run
+    return running.command
 
 
 @pytest.fixture
