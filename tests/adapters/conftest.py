@@ -77,7 +77,7 @@ class Brought:
         return Desk(door=self.hall.door, actor=actor, key=key, role="catalogue_admin")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def brought(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brought]:
     data = tmp_path_factory.mktemp("adapters") / "data"
     create_ledger(data)
@@ -87,7 +87,7 @@ def brought(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brought]:
         yield found
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def case() -> Callable[..., list[dict[str, Any]]]:
     """The records of one promise case, from application to closing."""
 

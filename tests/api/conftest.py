@@ -145,13 +145,13 @@ def town(folder: Path) -> Iterator[Served]:
         yield served
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with town(tmp_path_factory.mktemp("served")) as found:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def case(served: Served) -> str:
     """The stream of one imported case."""
     with served.client("reader") as client:

@@ -112,7 +112,7 @@ def live_acts(hall: Hall) -> Outcome:
     return clerk.say("ticket/t-1", "ticket.called.v1", {"window": "w1"})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
     """A ledger of some hundred statements in a data folder, closed, and the URL of its server."""
     data = tmp_path_factory.mktemp("lived-in") / "data"
@@ -310,7 +310,7 @@ def live(town: Town, hall: Hall) -> None:
     until(lambda: is_quiet(hall))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     """Some 400 statements under everybody's own key, closed; the witnesses go on."""
     folder = tmp_path_factory.mktemp("town")

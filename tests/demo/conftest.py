@@ -40,7 +40,7 @@ class Played:
         return [json.loads(line) for line in self.answer.answers.read_text("utf-8").splitlines()]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
     data = tmp_path_factory.mktemp("district") / "data"
     answer = seed(data, scale=SCALE, seed=7, end=END)
