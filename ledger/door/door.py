@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from eventsourcing.application import AggregateNotFoundError, Repository
 from eventsourcing.persistence import EventStore, StoredEvent
@@ -37,6 +37,7 @@ from ledger.store.erasures import erased_by
 from ledger.store.reading import Head, LogReader
 from ledger.store.recorder import (
     End,
+    Look,
     Made,
     RequestTakenError,
     SeqTakenError,
@@ -103,6 +104,16 @@ class _Sealed:
     names: dict[str, str]  # by pseudonym
 
 
+class _Looked(NamedTuple):
+    """The registries and their epoch, the head, the outcomes by number of what was stated before, other streams."""
+
+    epoch: int
+    registry: Registry
+    head: Head
+    known: dict[int, Outcome]
+    streams: dict[str, Stream | None]
+
+
 class Door:
     """The door of one ledger; threads may share it."""
 
@@ -125,21 +136,22 @@ class Door:
         self._mapper = StatementMapper()
         self._repository = Repository[str](EventStore(self._mapper, self._recorder))
         self._lock = threading.RLock()
-        self._registry: Registry | None = None
-        self._epoch = -1
+        self._known: tuple[int, Registry] | None = None
 
     # ------------------------------------------------------------------------------------------- registries
 
-    def registry(self, *, fresh: bool = True) -> tuple[int, Registry]:
+    def registry(self) -> tuple[int, Registry]:
         """The registries as they stand now (unsealed statements included) and their epoch."""
-        with self._lock:
-            if self._registry is not None and not fresh:
-                return self._epoch, self._registry
         with self._lock, self._database.use("writer") as connection:
             epoch = read_epoch(connection)
-            if self._registry is None or epoch != self._epoch:
-                self._registry, self._epoch = read_registry(connection, epoch), epoch
-            return self._epoch, self._registry
+            if self._known is None or epoch != self._known[0]:
+                self._known = epoch, read_registry(connection, epoch)
+            return self._known
+
+    def _registry_of(self, epoch: int) -> tuple[int, Registry]:
+        """The registries of that epoch, or later ones."""
+        known = self._known
+        return self.registry() if known is None or known[0] < epoch else known
 
     # --------------------------------------------------------------------------------------- keys kept here
 
@@ -149,24 +161,16 @@ class Door:
 
     def submit_all(self, wishes: Sequence[Wish], key: SigningKey) -> list[Outcome]:
         """State all of ``wishes`` in one transaction, or nothing. Repeats are answered with their first result."""
-        fresh = False
         for _ in range(_TRIES):
             try:
-                return self._submit(wishes, key, fresh=fresh)
-            except (SeqTakenError, RequestTakenError):
+                return self._submit(wishes, key)
+            except (SeqTakenError, RequestTakenError, StaleEpochError):
                 continue  # somebody was faster: look again
-            except StaleEpochError:
-                fresh = True
-            except Refused:
-                if fresh:
-                    raise
-                fresh = True  # the registries in memory may be behind: an item just published, a key just added
         raise Unavailable("others keep writing to the same stream", code="contention", mend="try again")
 
-    def _submit(self, wishes: Sequence[Wish], key: SigningKey, *, fresh: bool) -> list[Outcome]:
-        epoch, registry = self.registry(fresh=fresh or self._registry is None)
+    def _submit(self, wishes: Sequence[Wish], key: SigningKey) -> list[Outcome]:
         sealed, keys = self._seal_all(wishes)
-        head, known, streams = self._look(registry, wishes, sealed)
+        epoch, registry, head, known, streams = self._look(wishes, sealed)
         events: list[StoredEvent] = []
         outcomes: list[Outcome] = []
         governs = False
@@ -204,27 +208,18 @@ class Door:
         Nothing is reserved: the draft may be signed and committed, or forgotten. ``seen``: the size of the checkpoint
         that the signer has verified; the newest head without it.
         """
-        _, registry = self.registry()
         sealed, keys = self._seal_all([wish])
         (parts,) = sealed
-        stream = self.stream(registry, wish.stream)
-        draft = _draft(registry, wish, parts, stream, seen=self._seen_at(seen), kid=thumbprint(public_key))
+        look = self._recorder.look(
+            request_key(wish.actor, wish.request), wish.stream, whole=_has_state(wish.stream), size=seen
+        )
+        _, registry = self._registry_of(look.epoch)
+        stream = self._stream_seen(registry, wish.stream, look)
+        at = (look.head.size, look.head.root) if seen is None else (seen, _root_seen(look, seen))
+        draft = _draft(registry, wish, parts, stream, seen=at, kid=thumbprint(public_key))
         self._keep(sealed, keys)
         disclosures = tuple(disclosure.text for _, disclosure in parts.disclosures)
         return Prepared(*draft_bytes(draft, thumbprint(public_key)), disclosures)
-
-    def _seen_at(self, size: int | None) -> tuple[int, bytes]:
-        if size is None:
-            head = self._reader.head()
-            return head.size, head.root
-        root = self._reader.batch_root(size)
-        if root is None:
-            raise Malformed(
-                f"no checkpoint of this log has size {size}",
-                code="seen",
-                mend="fetch the newest checkpoint, verify it, and ask again",
-            )
-        return size, root
 
     def commit(self, entry: bytes, disclosures: Sequence[str] = ()) -> Outcome:
         """Take in a statement signed elsewhere: its bytes are checked and stored as they came.
@@ -234,16 +229,17 @@ class Door:
         """
         act = open_statement(entry)
         brought = [open_disclosure(text) for text in disclosures]
+        request, whole = request_key(act.actor, act.request), _has_state(act.stream)
         for _ in range(_TRIES):
-            epoch, registry = self.registry()
+            look = self._recorder.look(request, act.stream, whole=whole, size=act.seen_size)
+            epoch, registry = self._registry_of(look.epoch)
             record = registry.key_of(act)
             if not check_statement_signature(entry, record.public):
                 raise NotAllowed("the signature does not hold", code="signature")
             # Only after the signature: nobody learns of another actor's request.
-            known = self._known_request(request_key(act.actor, act.request), content_digest(act))
-            if known is not None:
-                return known
-            stream = self.stream(registry, act.stream)
+            if look.made is not None:
+                return _repeated(look.made, act.request, content_digest(act))
+            stream = self._stream_seen(registry, act.stream, look)
             if (act.seq, act.prev) != ((1, None) if stream is None else (stream.version + 1, stream.head)):
                 raise Conflict(
                     f"{act.stream} has moved on since this was prepared",
@@ -251,7 +247,12 @@ class Door:
                     mend="prepare again and look at what is new",
                     seq=0 if stream is None else stream.version,
                 )
-            self._check_seen(act)
+            if look.root != act.seen_root:
+                raise Malformed(
+                    f"no checkpoint of this log had that root at size {act.seen_size}",
+                    code="seen",
+                    mend="fetch the newest checkpoint, verify it, and sign again",
+                )
             check_act(registry, act, None if stream is None else stream.state)
             event = self._mapper.to_stored_event(Stated(act))
             self._check_open()
@@ -288,14 +289,6 @@ class Door:
                 digests=sorted(missing),
             )
 
-    def _check_seen(self, act: Statement) -> None:
-        if self._reader.batch_root(act.seen_size) != act.seen_root:
-            raise Malformed(
-                f"no checkpoint of this log had that root at size {act.seen_size}",
-                code="seen",
-                mend="fetch the newest checkpoint, verify it, and sign again",
-            )
-
     # --------------------------------------------------------------------------------------------- the parts
 
     def stream(self, registry: Registry, name: str) -> Stream | None:
@@ -306,37 +299,32 @@ class Door:
             return None
         return found
 
-    def _look(
-        self, registry: Registry, wishes: Sequence[Wish], sealed: Sequence[_Sealed]
-    ) -> tuple[Head, dict[int, Outcome], dict[str, Stream | None]]:
-        """The head, the outcomes of those wishes that were stated before, and the streams of the others."""
+    def _stream_seen(self, registry: Registry, name: str, look: Look) -> Stream | None:
+        """The same from what was looked up; of a kind without state only where it ends."""
+        if not _has_state(name):
+            return _ended(name, look.end)
+        return fold_stream(registry, None, [self._mapper.to_domain_event(one) for one in look.told])
+
+    def _look(self, wishes: Sequence[Wish], sealed: Sequence[_Sealed]) -> _Looked:
+        """What ``wishes`` must know, in as few round trips as there can be."""
         requests = [request_key(wish.actor, wish.request) for wish in wishes]
-        ends: Mapping[str, End] | None = None
         if len(wishes) == 1:
-            head, found, ends = self._recorder.look(requests[0], wishes[0].stream)
-        else:
-            head, found = self._reader.head(), self._recorder.made(requests)
-        known: dict[int, Outcome] = {}
-        for number, (wish, parts, request) in enumerate(zip(wishes, sealed, requests, strict=True)):
-            if request in found:
-                made = found[request]
-                if made.content != content_of(wish.type, wish.stream, parts.data, parts.digests):
-                    raise _reused(wish.request, made)
-                known[number] = _repeated(made)
+            name = wishes[0].stream
+            look = self._recorder.look(requests[0], name, whole=_has_state(name))
+            epoch, registry = self._registry_of(look.epoch)
+            if look.made is not None:
+                return _Looked(
+                    epoch, registry, look.head, _known(wishes, sealed, requests, {requests[0]: look.made}), {}
+                )
+            return _Looked(epoch, registry, look.head, {}, {name: self._stream_seen(registry, name, look)})
+        epoch, registry = self.registry()
+        head = self._reader.head()
+        known = _known(wishes, sealed, requests, self._recorder.made(requests))
         names = dict.fromkeys(wish.stream for number, wish in enumerate(wishes) if number not in known)
         streams = {name: self.stream(registry, name) for name in names if _has_state(name)}
         others = [name for name in names if name not in streams]
-        if ends is None:
-            ends = self._recorder.ends(others)
-        return head, known, streams | {name: _ended(name, ends.get(name)) for name in others}
-
-    def _known_request(self, request: bytes, content: bytes) -> Outcome | None:
-        made = self._recorder.made([request]).get(request)
-        if made is None:
-            return None
-        if made.content != content:
-            raise _reused(request.hex(), made)
-        return _repeated(made)
+        ends = self._recorder.ends(others)
+        return _Looked(epoch, registry, head, known, streams | {name: _ended(name, ends.get(name)) for name in others})
 
     # ---------------------------------------------------------------------------------- sealed values and names
 
@@ -348,7 +336,8 @@ class Door:
 
     def _seal_all(self, wishes: Sequence[Wish]) -> tuple[list[_Sealed], dict[str, bytes]]:
         """The parts of ``wishes``, and the keys of the subjects that have values in them."""
-        keys = self._vault.subject_keys([wish.subject or wish.stream for wish in wishes if _seals(wish)])
+        subjects = [wish.subject or wish.stream for wish in wishes if _seals(wish)]
+        keys = self._vault.subject_keys(subjects) if subjects else {}
         people: dict[str, str] = {}
         return [self._seal(wish, keys, people) for wish in wishes], keys
 
@@ -374,11 +363,14 @@ class Door:
         return _Sealed(data, digests, disclosures, names)
 
     def _keep(self, sealed: Sequence[_Sealed], keys: dict[str, bytes]) -> None:
-        self._vault.add([pair for parts in sealed for pair in parts.disclosures], keys=keys)
+        if values := [pair for parts in sealed for pair in parts.disclosures]:
+            self._vault.add(values, keys=keys)
         self._keep_names({found: name for parts in sealed for found, name in parts.names.items()})
 
     def _keep_names(self, names: Mapping[str, str]) -> None:
         """Each name under a subject of its own: it goes when its person is forgotten, not with a case that said it."""
+        if not names:
+            return
         new = {f"person/{found}": found for found in names.keys() - self._vault.named(list(names))}
         if new:
             keys = self._vault.subject_keys(list(new))
@@ -429,8 +421,33 @@ def _ended(name: str, end: End | None) -> Stream | None:
     return None if end is None else Stream(name, end.seq, StatementId(end.id), None)
 
 
-def _repeated(made: Made) -> Outcome:
+def _known(
+    wishes: Sequence[Wish], sealed: Sequence[_Sealed], requests: Sequence[bytes], found: Mapping[bytes, Made]
+) -> dict[int, Outcome]:
+    """The outcomes, by number, of those wishes that were stated before."""
+    known: dict[int, Outcome] = {}
+    for number, (wish, parts, request) in enumerate(zip(wishes, sealed, requests, strict=True)):
+        if request in found:
+            content = content_of(wish.type, wish.stream, parts.data, parts.digests)
+            known[number] = _repeated(found[request], wish.request, content)
+    return known
+
+
+def _repeated(made: Made, request: str, content: bytes) -> Outcome:
+    """What came of the request the first time; Conflict where that was another."""
+    if made.content != content:
+        raise _reused(request, made)
     return Outcome(StatementId(made.id), made.stream, made.seq, repeated=True)
+
+
+def _root_seen(look: Look, size: int) -> bytes:
+    if look.root is None:
+        raise Malformed(
+            f"no checkpoint of this log has size {size}",
+            code="seen",
+            mend="fetch the newest checkpoint, verify it, and ask again",
+        )
+    return look.root
 
 
 def _reused(request: str, made: Made) -> Conflict:

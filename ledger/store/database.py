@@ -8,30 +8,76 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any, Final, Literal
 
 import psycopg
-from psycopg import sql
+from psycopg import pq, sql
+from psycopg.errors import error_from_result
 from psycopg_pool import ConnectionPool
 
 from ledger.errors import Unavailable
 
 Role = Literal["writer", "sequencer", "reader", "owner"]
-Connection = psycopg.Connection[tuple[Any, ...]]
 
 OLDEST_SERVER: Final = 150000
 _MIGRATION_LOCK: Final = 4823093174209356
 _ROLES: Final = ("mingjian_writer", "mingjian_sequencer", "mingjian_reader")
 _TRUSTED_S: Final = 1.0
+_UNKNOWN_NAME: Final = b"26000"
 
 
-class _Pooled(psycopg.Connection[tuple[Any, ...]]):
-    """A pool's connection, and when it answered last."""
+class Connection(psycopg.Connection[tuple[Any, ...]]):
+    """A connection, when it answered last, and what was prepared on it by :class:`Prepared`."""
 
     answered_s: float = 0.0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.prepared: set[bytes] = set()
+
+
+class Prepared:
+    """One short statement sent the shortest way: prepared once a connection, values and answer in binary, no cursor.
+
+    The driver's ordinary way costs the client three times as much as one row costs the server. This one waits inside
+    libpq (other threads go on, an interrupt is felt when the answer is there): for what is over in a moment.
+    """
+
+    def __init__(self, name: str, query: str, *types: str) -> None:
+        """``query`` has ``$1`` …, of those ``types``; nobody else prepares anything as ``name``."""
+        self._name, self._query = f"mingjian_{name}".encode(), query.encode()
+        self._types = [psycopg.adapters.types[type_].oid for type_ in types]
+        self._binary = [pq.Format.BINARY] * len(types)
+
+    def run(self, connection: Connection, values: Sequence[Any]) -> pq.abc.PGresult:
+        """The answer to ``values``, each in the server's binary form of its type or None; raises as the driver does."""
+        server, prepared = connection.pgconn, connection.prepared
+        if server.transaction_status != pq.TransactionStatus.IDLE:
+            # Where a failure costs the whole transaction, nothing is left to what may have been deallocated.
+            return _checked(
+                server, server.exec_params(self._query, values, self._types, self._binary, pq.Format.BINARY)
+            )
+        if self._name in prepared:
+            result = server.exec_prepared(self._name, values, self._binary, pq.Format.BINARY)
+            if result.status == pq.ExecStatus.TUPLES_OK:
+                return result
+            # The driver deallocates all that is prepared after a ROLLBACK of its own. Nothing was done then.
+            if result.error_field(pq.DiagnosticField.SQLSTATE) != _UNKNOWN_NAME:
+                return _checked(server, result)
+        _checked(server, server.prepare(self._name, self._query, self._types))
+        prepared.add(self._name)
+        return _checked(server, server.exec_prepared(self._name, values, self._binary, pq.Format.BINARY))
+
+
+def _checked(server: pq.abc.PGconn, result: pq.abc.PGresult) -> pq.abc.PGresult:
+    if result.status in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
+        return result
+    if server.status == pq.ConnStatus.BAD:
+        raise psycopg.OperationalError(result.get_error_message())
+    raise error_from_result(result)
 
 
 class Database:
@@ -41,7 +87,7 @@ class Database:
         """``conninfo``: a libpq URL or keyword string whose user owns the database."""
         self.conninfo = conninfo
         self._max = max_connections
-        self._pools: dict[Role, ConnectionPool[_Pooled]] = {}
+        self._pools: dict[Role, ConnectionPool[Connection]] = {}
         self._lock = threading.Lock()
         self._failed_s = 0.0
 
@@ -60,7 +106,7 @@ class Database:
     def connect(self, role: Role) -> Connection:
         """A connection of its own in autocommit, under ``role``."""
         try:
-            connection = psycopg.connect(self.conninfo, autocommit=True)
+            connection = Connection.connect(self.conninfo, autocommit=True)
             _take_role(connection, role)
         except psycopg.OperationalError as error:
             raise _unavailable(error) from error
@@ -70,7 +116,7 @@ class Database:
     def use(self, role: Role) -> Iterator[Connection]:
         """A pooled connection in autocommit, under ``role``."""
         try:
-            pool = self._pool(role)
+            pool = self._pools.get(role) or self._pool(role)
             # Not ``pool.connection``: there is nothing to commit here, and what was left open the pool rolls back.
             connection = pool.getconn(timeout=10)
             try:
@@ -82,18 +128,18 @@ class Database:
             self._failed_s = time.monotonic()
             raise _unavailable(error) from error
 
-    def _check(self, connection: _Pooled) -> None:
+    def _check(self, connection: Connection) -> None:
         """Ask the server only where there may be none: the question is a round trip before each use."""
         if connection.answered_s <= max(self._failed_s, time.monotonic() - _TRUSTED_S):
             ConnectionPool.check_connection(connection)
 
-    def _pool(self, role: Role) -> ConnectionPool[_Pooled]:
+    def _pool(self, role: Role) -> ConnectionPool[Connection]:
         with self._lock:  # a second pool made by another thread would never be closed
             pool = self._pools.get(role)
             if pool is None:
                 pool = self._pools[role] = ConnectionPool(
                     self.conninfo,
-                    connection_class=_Pooled,
+                    connection_class=Connection,
                     kwargs={"autocommit": True},
                     configure=lambda connection: _take_role(connection, role),
                     min_size=0,

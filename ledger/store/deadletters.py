@@ -152,6 +152,18 @@ class DeadLetters:
             counted.setdefault(state, {})[code] = count
         return counted
 
+    def by_source(self) -> dict[tuple[str, str], dict[str, dict[str, int]]]:
+        """How many letters there are of each source and kind, by state and by reason."""
+        counted: dict[tuple[str, str], dict[str, dict[str, int]]] = {}
+        with self._database.use("reader") as connection:
+            rows = connection.execute(
+                "SELECT source, kind, state, code, count(*) FROM ledger.dead_letters"
+                " GROUP BY source, kind, state, code ORDER BY source, kind, state, code"
+            ).fetchall()
+        for source, kind, state, code, count in rows:
+            counted.setdefault((source, kind), {}).setdefault(state, {})[code] = count
+        return counted
+
     def open(self, letter: DeadLetter) -> tuple[bytes, dict[str, Any]]:
         """The record whole, and the reason in words; NotFound when they were forgotten."""
         found = self._vault.open([letter.record, letter.reason])

@@ -1,7 +1,7 @@
 """The recorder behind ``eventsourcing``'s interface: signed entries in, signed entries out.
 
 The stock PostgreSQL recorder locks the table for each append and notifies inside the transaction; this one calls
-``ledger.append_one`` or ``append_acts`` (one round trip, no table lock), and its notifications follow the leaf index,
+``ledger.append_one`` (one round trip, no table lock) or copies many, and its notifications follow the leaf index,
 which the sequencer alone gives. A stored event's ``state`` is the signed entry, its ``topic`` the explicit type name.
 """
 
@@ -12,6 +12,8 @@ import hmac
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from struct import Struct
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -25,7 +27,7 @@ from eventsourcing.persistence import (
 )
 
 from ledger.statement import Draft, canonical_json
-from ledger.store.database import Database
+from ledger.store.database import Connection, Database, Prepared
 from ledger.store.reading import Head
 
 SEAL_BYTES: Final = 16
@@ -59,11 +61,18 @@ class End(NamedTuple):
 
 
 class Look(NamedTuple):
-    """What one wish must know: the head, its request if it was made before, where its stream ends if it is there."""
+    """What one act must know, all of one moment (what was made stays as it is).
+
+    ``made``: its request, if it was made before; ``end``: where its stream ends, if it is there; ``told``: the whole
+    stream where that was asked for; ``root``: of the batch that ended at the size that was asked for, if one did.
+    """
 
     head: Head
-    made: dict[bytes, Made]
-    ends: dict[str, End]
+    epoch: int
+    made: Made | None
+    end: End | None
+    told: list[StoredEvent]
+    root: bytes | None
 
 
 class StaleEpochError(Exception):
@@ -103,70 +112,133 @@ def seal_of(
     secret: bytes, *, id_: bytes, stream: str, seq: int, prev: bytes | None, governs: bool, epoch: int
 ) -> bytes:
     """The door's MAC: whoever wrote this row had checked it against the registries of ``epoch``."""
-    words = b"%b\0%b\0%d\0%b\0%d\0%d" % (id_, stream.encode(), seq, prev or b"", governs, epoch)
-    return hmac.digest(secret, words, "sha256")[:SEAL_BYTES]
+    mac = _keyed(secret).copy()  # half the time of a new one
+    mac.update(b"%b\0%b\0%d\0%b\0%d\0%d" % (id_, stream.encode(), seq, prev or b"", governs, epoch))
+    return mac.digest()[:SEAL_BYTES]
 
 
-_APPEND_ONE: Final = "SELECT ledger.append_one(%s, %s, %s, %s, %b, %b, %b, %b, %b, %b)"
-_APPEND_ACTS: Final = (
-    "SELECT ledger.append_acts(%s, %b::text[], %b::integer[], %b::bytea[], %b::bytea[], %b::bytea[], %b::bytea[],"
-    " %b::bytea[], %b::bytea[])"
+@lru_cache(maxsize=4)
+def _keyed(secret: bytes) -> hmac.HMAC:
+    return hmac.new(secret, digestmod="sha256")
+
+
+_APPEND_ONE: Final = Prepared(
+    "append_one",
+    "SELECT ledger.append_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    *("int8", "bool", "text", "int4", "bytea", "bytea", "bytea", "bytea", "bytea", "bytea"),
 )
+_INT8: Final = Struct(">q")
+_INT4: Final = Struct(">i")
+_BOOL: Final = (b"\0", b"\1")
 
 
 def append(
-    connection: psycopg.Connection[tuple[Any, ...]],
-    events: Sequence[SignedEvent],
-    *,
-    secret: bytes,
-    epoch: int,
-    governs: bool = False,
+    connection: Connection, events: Sequence[SignedEvent], *, secret: bytes, epoch: int, governs: bool = False
 ) -> int:
     """Append all of ``events`` or none, in one transaction; returns the epoch after it.
 
     Raises StaleEpochError, SeqTakenError or RequestTakenError, each with nothing written.
     """
-    seals = [
-        seal_of(
-            secret,
-            id_=event.id,
-            stream=str(event.originator_id),
-            seq=event.originator_version,
-            prev=event.prev,
-            governs=governs,
-            epoch=epoch,
-        )
-        for event in events
-    ]
-    assert not governs or len(events) == 1, "what governs enters alone"
-    columns = (
-        [str(event.originator_id) for event in events],
-        [event.originator_version for event in events],
-        [event.prev for event in events],
-        [event.id for event in events],
-        seals,
-        [event.state for event in events],
-        [event.request for event in events],
-        [event.content for event in events],
-    )
     try:
         if len(events) == 1:
-            row = connection.execute(_APPEND_ONE, (epoch, governs, *(one for (one,) in columns))).fetchone()
+            after = _append_one(connection, events[0], secret, epoch, governs=governs)
         else:
-            row = connection.execute(_APPEND_ACTS, (epoch, *columns)).fetchone()
+            assert not governs, "what governs enters alone"
+            after = _append_acts(connection, events, secret, epoch)
     except psycopg.errors.UniqueViolation as error:
         if error.diag.table_name == "requests":
             raise RequestTakenError(str(error)) from error
         raise SeqTakenError(str(error)) from error
-    assert row is not None
-    after = int(row[0])
     if after < 0:
         raise StaleEpochError(-1 - after)
     return after
 
 
+def _append_one(connection: Connection, event: SignedEvent, secret: bytes, epoch: int, *, governs: bool) -> int:
+    stream, seq, prev = str(event.originator_id), event.originator_version, event.prev
+    answer = _APPEND_ONE.run(
+        connection,
+        (
+            _INT8.pack(epoch),
+            _BOOL[governs],
+            stream.encode(),
+            _INT4.pack(seq),
+            prev,
+            event.id,
+            seal_of(secret, id_=event.id, stream=stream, seq=seq, prev=prev, governs=governs, epoch=epoch),
+            event.state,
+            event.request,
+            event.content,
+        ),
+    )
+    return _int(answer.get_value(0, 0))
+
+
+# A row of COPY in binary is its count of columns, then each with its length in front; −1 is the length of NULL.
+_COPY: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_COPIED: Final = b"\xff\xff"
+_NULL: Final = b"\xff\xff\xff\xff"
+_HASH: Final = b"\0\0\0\x20"
+_STATEMENT: Final = Struct(">hi32si")
+_REQUEST: Final = Struct(">hi32si32si")
+_ACT: Final = Struct(">i?iqi")
+_SEQ: Final = Struct(">ii")
+_COLUMNS: Final = "id, stream, seq, prev, governs, epoch, seal, entry"
+_WRITTEN: Final = 50
+
+
+def _append_acts(connection: Connection, events: Sequence[SignedEvent], secret: bytes, epoch: int) -> int:
+    with connection.transaction(), connection.cursor() as cursor:
+        # Lock and epoch first, before anything that takes a transaction id.
+        row = cursor.execute("SELECT ledger.begin_acts(%s)", (epoch,)).fetchone()
+        assert row is not None
+        if row[0] != epoch:
+            return int(row[0])
+        requests: list[bytes] = []
+        with cursor.copy(f"COPY ledger.statements ({_COLUMNS}) FROM STDIN (FORMAT binary)") as copy:
+            copy.write(_COPY)
+            for low in range(0, len(events), _WRITTEN):  # the server takes in the former while the next are made
+                copy.write(_rows(events[low : low + _WRITTEN], secret, epoch, requests))
+            copy.write(_COPIED)
+        requests.sort()  # neighbours in the index go in one after the other
+        with cursor.copy("COPY ledger.requests (request, content, stream, seq) FROM STDIN (FORMAT binary)") as copy:
+            copy.write(b"".join((_COPY, *requests, _COPIED)))
+    return epoch
+
+
+def _rows(events: Sequence[SignedEvent], secret: bytes, epoch: int, requests: list[bytes]) -> bytes:
+    """The rows of ``events`` as COPY takes them; those of their requests go to ``requests``."""
+    rows: list[bytes] = []
+    checked = _ACT.pack(1, False, 8, epoch, SEAL_BYTES)
+    for event in events:
+        stream, seq, prev = str(event.originator_id), event.originator_version, event.prev
+        name, place = stream.encode(), _SEQ.pack(4, seq)
+        rows += (
+            _STATEMENT.pack(8, 32, event.id, len(name)),
+            name,
+            place,
+            _NULL if prev is None else _HASH + prev,
+            checked,
+            seal_of(secret, id_=event.id, stream=stream, seq=seq, prev=prev, governs=False, epoch=epoch),
+            _INT4.pack(len(event.state)),
+            event.state,
+        )
+        requests.append(_REQUEST.pack(4, 32, event.request, 32, event.content, len(name)) + name + place)
+    return b"".join(rows)
+
+
+def _int(raw: bytes | None) -> int:
+    assert raw is not None
+    return int.from_bytes(raw, "big", signed=True)
+
+
+def _bytes(raw: bytes | None) -> bytes:
+    assert raw is not None
+    return raw
+
+
 def append_played(
-    connection: psycopg.Connection[tuple[Any, ...]],
+    connection: Connection,
     runs: Sequence[tuple[int, bool, Sequence[SignedEvent]]],
     *,
     secret: bytes,
@@ -180,41 +252,35 @@ def append_played(
             if not governs:
                 append(connection, events, secret=secret, epoch=epoch)
                 continue
-            # One round trip for all of them: the server's answers come together.
-            with connection.pipeline(), connection.cursor() as cursor:
-                rows = [
-                    (
-                        epoch + offset,
-                        True,
-                        str(event.originator_id),
-                        event.originator_version,
-                        event.prev,
-                        event.id,
-                        seal_of(
-                            secret,
-                            id_=event.id,
-                            stream=str(event.originator_id),
-                            seq=event.originator_version,
-                            prev=event.prev,
-                            governs=True,
-                            epoch=epoch + offset,
-                        ),
-                        event.state,
-                        event.request,
-                        event.content,
-                    )
-                    for offset, event in enumerate(events)
-                ]
-                cursor.executemany(_APPEND_ONE, rows)
-            if read_epoch(connection) != epoch + len(events):
-                raise StaleEpochError(read_epoch(connection))
+            for offset, event in enumerate(events):
+                append(connection, [event], secret=secret, epoch=epoch + offset, governs=True)
 
 
-def read_epoch(connection: psycopg.Connection[tuple[Any, ...]]) -> int:
+def read_epoch(connection: Connection) -> int:
     """The epoch now: the number of governing statements after entry 0, placed in the tree or not."""
     row = connection.execute("SELECT max(epoch) FROM ledger.governing").fetchone()
     assert row is not None
     return int(row[0])
+
+
+# What a repeated request needs besides is asked for when there is one: hardly ever.
+_LOOK: Final = (
+    "SELECT h.root, h.size, h.recorded_us, (SELECT max(epoch) FROM ledger.governing),"
+    " EXISTS (SELECT FROM ledger.requests WHERE request = $1), (SELECT root FROM ledger.batches WHERE size = $3),"
+    " l.* FROM ledger.head h"
+)
+_LOOK_END: Final = Prepared(
+    "look_end",
+    f"{_LOOK} LEFT JOIN LATERAL (SELECT seq, id FROM ledger.statements WHERE stream = $2 ORDER BY seq DESC LIMIT 1) l"
+    " ON true",
+    *("bytea", "text", "int8"),
+)
+_LOOK_WHOLE: Final = Prepared(
+    "look_whole",
+    f"{_LOOK} LEFT JOIN LATERAL (SELECT seq, id, entry, EXISTS (SELECT FROM ledger.voided v WHERE v.id = s.id)"
+    " FROM ledger.statements s WHERE stream = $2) l ON true ORDER BY l.seq",
+    *("bytea", "text", "int8"),
+)
 
 
 class StatementRecorder(ApplicationRecorder):
@@ -252,21 +318,31 @@ class StatementRecorder(ApplicationRecorder):
             ).fetchall()
         return [StoredEvent(str(originator_id), seq, VOIDED if void else "", entry) for seq, entry, void in rows]
 
-    def look(self, request: bytes, stream: str) -> Look:
-        """All that one wish must know, in one round trip: three would be most of the time that it takes."""
+    def look(self, request: bytes, stream: str, *, whole: bool = False, size: int | None = None) -> Look:
+        """All that one act must know, nearly always in one round trip: several would be most of the time that it takes.
+
+        ``whole``: with the entries of its stream. ``size``: at which the root is asked for.
+        """
+        asked = (request, stream.encode(), None if size is None or size >> 63 else _INT8.pack(size))
         with self._database.use("writer") as connection:
-            row = connection.execute(
-                "SELECT h.size, h.root, h.recorded_us, l.seq, l.id, r.content, r.stream, r.seq, s.id FROM ledger.head h"
-                " LEFT JOIN ledger.requests r ON r.request = %b"
-                " LEFT JOIN ledger.statements s ON (s.stream, s.seq) = (r.stream, r.seq)"
-                " LEFT JOIN LATERAL (SELECT seq, id FROM ledger.statements WHERE stream = %s ORDER BY seq DESC LIMIT 1)"
-                " AS l ON true",
-                (request, stream),
-                binary=True,
-            ).fetchone()
-        assert row is not None, "an open ledger has a head"
-        made = {} if row[5] is None else {request: Made(*row[5:])}
-        return Look(Head(*row[:3]), made, {} if row[3] is None else {stream: End(row[3], row[4])})
+            answer = (_LOOK_WHOLE if whole else _LOOK_END).run(connection, asked)
+        get, last = answer.get_value, answer.ntuples - 1
+        assert last >= 0, "an open ledger has a head"
+        end = get(last, 6)
+        told = range(answer.ntuples) if whole and end is not None else ()
+        return Look(
+            head=Head(_int(get(0, 1)), _bytes(get(0, 0)), _int(get(0, 2))),
+            epoch=_int(get(0, 3)),
+            made=self.made([request])[request] if get(0, 4) == _BOOL[True] else None,
+            end=None if end is None else End(_int(end), _bytes(get(last, 7))),
+            told=[
+                StoredEvent(
+                    stream, _int(get(row, 6)), VOIDED if get(row, 9) == _BOOL[True] else "", _bytes(get(row, 8))
+                )
+                for row in told
+            ],
+            root=get(0, 5),
+        )
 
     def ends(self, streams: Sequence[str]) -> dict[str, End]:
         """Where those streams end that there are."""

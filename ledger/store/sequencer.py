@@ -45,7 +45,7 @@ from ledger.statement import (
     sign_statement,
     statement_id,
 )
-from ledger.store.database import Database
+from ledger.store.database import Connection, Database
 from ledger.store.recorder import seal_of
 from ledger.tree.checkpoint import Checkpoint, SignedCheckpoint
 from ledger.tree.merkle import Frontier
@@ -59,6 +59,7 @@ LEADER_LOCK: Final = 4823093174209355
 CARRY_S: Final = 60.0
 MAX_CARRIED_BYTES: Final = 16_384
 _STALL_S: Final = 5.0
+_REST_S: Final = 0.1
 
 
 def now_us() -> int:
@@ -163,7 +164,7 @@ class Sequencer:
         self._carry_s = carry_s
         self._carried: int | None = None  # size of the checkpoint carried last; None: not looked up yet
         self._looked = 0  # size of the one that was last found not to ask for a batch of its own
-        self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
+        self._connection: Connection | None = None
         self._head: HeadRow | None = None
         self._waiting_since: float | None = None
 
@@ -269,10 +270,12 @@ class Sequencer:
                 beat = heartbeat_s is not None and time.monotonic() - last > heartbeat_s
                 if not beat and time.monotonic() - carried >= self._carry_s and self._is_owed():
                     beat, carried = True, time.monotonic()
-                if self.step(heartbeat=beat) is None:
-                    stop.wait(poll_s)
-                else:
+                began = time.monotonic()
+                if self.step(heartbeat=beat) is not None:
                     last = time.monotonic()
+                if self._head is None or self._head.target_xid is None:
+                    # Half of the time at most: what comes meanwhile shares a batch, and its files and signatures.
+                    stop.wait(max(poll_s, min(time.monotonic() - began, _REST_S)))
             except (psycopg.OperationalError, OSError, Unavailable) as error:
                 log.warning("database or disk does not answer; trying again", error=str(error).strip())
                 self.resign()
@@ -285,7 +288,7 @@ class Sequencer:
 
     # ------------------------------------------------------------------------------------------- the parts
 
-    def _read_head(self, connection: psycopg.Connection[tuple[Any, ...]]) -> HeadRow:
+    def _read_head(self, connection: Connection) -> HeadRow:
         row = connection.execute(_HEAD).fetchone()
         if row is None:
             raise Refused("this database holds no ledger yet", code="no-ledger", mend="mingjian init")
@@ -295,7 +298,7 @@ class Sequencer:
             raise Evidence("the head row contradicts itself", code="head-changed", size=head.size)
         return head
 
-    def _cut(self, connection: psycopg.Connection[tuple[Any, ...]], head: HeadRow) -> tuple[HeadRow, list[_Row], bool]:
+    def _cut(self, connection: Connection, head: HeadRow) -> tuple[HeadRow, list[_Row], bool]:
         if head.target_xid is None:
             row = connection.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text").fetchone()
             assert row is not None
@@ -315,7 +318,7 @@ class Sequencer:
             return replace(head, done_xid=head.target_xid, target_xid=None, after_id=0, held=held, refused=refused)
         return replace(head, after_id=rows[-1].insertion_id, held=held, refused=refused)
 
-    def _order(self, connection: psycopg.Connection[tuple[Any, ...]], epoch: int, rows: Sequence[_Row]) -> _Plan:
+    def _order(self, connection: Connection, epoch: int, rows: Sequence[_Row]) -> _Plan:
         plan = _Plan(epoch=epoch)
         if not rows:
             return plan
@@ -338,7 +341,7 @@ class Sequencer:
         plan.held = [row.insertion_id for rows_ in waiting.values() for row in rows_]
         return plan
 
-    def _place(self, connection: psycopg.Connection[tuple[Any, ...]], plan: _Plan, row: _Row) -> bool:
+    def _place(self, connection: Connection, plan: _Plan, row: _Row) -> bool:
         sealed = row.seal == seal_of(
             self._secret,
             id_=row.id,
@@ -366,7 +369,7 @@ class Sequencer:
             plan.epoch += 1
         return True
 
-    def _judge(self, connection: psycopg.Connection[tuple[Any, ...]], plan: _Plan, row: _Row) -> str | None:
+    def _judge(self, connection: Connection, plan: _Plan, row: _Row) -> str | None:
         """The reason why the row is not valid at this place, or None: the full check, for rows nobody vouches for."""
         found = connection.execute(
             "SELECT entry FROM ledger.statements WHERE insertion_id = %s", (row.insertion_id,), binary=True
@@ -389,9 +392,7 @@ class Sequencer:
             return error.code
         return None
 
-    def _before(
-        self, connection: psycopg.Connection[tuple[Any, ...]], plan: _Plan, stream: str, seq: int
-    ) -> list[Statement]:
+    def _before(self, connection: Connection, plan: _Plan, stream: str, seq: int) -> list[Statement]:
         """The stream so far, without what was voided before or is being voided in this very batch."""
         rows = connection.execute(
             "SELECT id, entry FROM ledger.statements s WHERE stream = %s AND seq < %s"
@@ -402,7 +403,7 @@ class Sequencer:
         voiding = {plan.ids[position - 1] for position, _ in plan.own}
         return [open_statement(entry) for id_, entry in rows if id_ not in voiding]
 
-    def _to_carry(self, connection: psycopg.Connection[tuple[Any, ...]], head: HeadRow) -> SignedCheckpoint | None:
+    def _to_carry(self, connection: Connection, head: HeadRow) -> SignedCheckpoint | None:
         """The newest cosigned checkpoint, if no batch has carried it or a newer one."""
         signed = self._cosigned()
         if signed is None or not signed.cosignatures or len(signed.note) > MAX_CARRIED_BYTES:
@@ -486,7 +487,7 @@ class Sequencer:
 
     def _commit(
         self,
-        connection: psycopg.Connection[tuple[Any, ...]],
+        connection: Connection,
         head: HeadRow,
         after: HeadRow,
         plan: _Plan,
@@ -525,7 +526,7 @@ class Sequencer:
             )
             self._move_head(connection, head, after)
 
-    def _move_head(self, connection: psycopg.Connection[tuple[Any, ...]], head: HeadRow, after: HeadRow) -> None:
+    def _move_head(self, connection: Connection, head: HeadRow, after: HeadRow) -> None:
         """Last of a commit: from ``head``, and from no other, to ``after``."""
         moved = connection.execute(
             "UPDATE ledger.head SET size = %s, root = %s, frontier = %s, recorded_us = %s, batch_seq = %s,"
@@ -555,20 +556,20 @@ class Sequencer:
                 size=head.size,
             )
 
-    def _make_partitions(self, connection: psycopg.Connection[tuple[Any, ...]], size: int) -> None:
+    def _make_partitions(self, connection: Connection, size: int) -> None:
         number = (size - 1) // LEAVES_PER_PARTITION
         if self._head is not None and (self._head.size - 1) // LEAVES_PER_PARTITION == number:
             return
         make_partition(connection, number)
 
-    def _save_cut(self, connection: psycopg.Connection[tuple[Any, ...]], after: HeadRow) -> None:
+    def _save_cut(self, connection: Connection, after: HeadRow) -> None:
         connection.execute(
             "UPDATE ledger.head SET done_xid = %s::xid8, target_xid = %s::xid8, after_id = %s, held = %s, refused = %s"
             " WHERE size = %s",
             (after.done_xid, after.target_xid, after.after_id, after.held, after.refused, after.size),
         )
 
-    def _watch_stall(self, connection: psycopg.Connection[tuple[Any, ...]], head: HeadRow) -> None:
+    def _watch_stall(self, connection: Connection, head: HeadRow) -> None:
         """Say aloud when rows wait behind a transaction that does not end: the horizon is the whole cluster's."""
         row = connection.execute(
             "SELECT 1 FROM ledger.statements WHERE xid >= %s::xid8 AND stream NOT IN ('log', 'ledger') LIMIT 1",
@@ -586,7 +587,7 @@ class Sequencer:
             )
 
 
-def _last_carried(connection: psycopg.Connection[tuple[Any, ...]]) -> int:
+def _last_carried(connection: Connection) -> int:
     """The size of the checkpoint that a batch carried last; 0 when none did."""
     row = connection.execute(
         "SELECT entry FROM ledger.statements WHERE stream = 'log' AND position(%b::bytea in entry) > 0"
@@ -599,12 +600,12 @@ def _last_carried(connection: psycopg.Connection[tuple[Any, ...]]) -> int:
     return Checkpoint.parse(split_note(open_statement(row[0]).data["checkpoint"].encode()).text).size
 
 
-def make_partition(connection: psycopg.Connection[tuple[Any, ...]], number: int) -> None:
+def make_partition(connection: Connection, number: int) -> None:
     """The partition of ``ledger.leaves`` that holds indexes from ``number`` × 2^24, and the next one."""
     connection.execute("SELECT ledger.make_partition(%s), ledger.make_partition(%s)", (number, number + 1))
 
 
-def read_registry(connection: psycopg.Connection[tuple[Any, ...]], epoch: int) -> Registry:
+def read_registry(connection: Connection, epoch: int) -> Registry:
     """The registries after the first ``epoch`` governing statements, folded from their bytes."""
     rows = connection.execute(
         "SELECT s.entry FROM ledger.governing g JOIN ledger.statements s USING (stream, seq)"
@@ -627,7 +628,7 @@ class KnownRegistry:
         self._as_of: tuple[Any, ...] | None = None
         self._registry: Registry | None = None
 
-    def read(self, connection: psycopg.Connection[tuple[Any, ...]]) -> Registry:
+    def read(self, connection: Connection) -> Registry:
         """The registries now; who is given them does not change them."""
         row = connection.execute(
             "SELECT (SELECT max(epoch) FROM ledger.governing), (SELECT count(*) FROM ledger.voided)"

@@ -36,7 +36,7 @@ from ledger.facts.registry import GENESIS_STREAM, LOG_STREAM
 from ledger.facts.types import type_named
 from ledger.files import write_file
 from ledger.statement import Statement, open_statement, statement_id
-from ledger.store.database import Database
+from ledger.store.database import Connection, Database
 from ledger.store.erasures import erased_by
 from ledger.store.published import CHECKPOINT, LATEST, POLICY, Publisher, read_checkpoint
 from ledger.store.reading import LogReader
@@ -493,7 +493,7 @@ def _check_voids(
     return found
 
 
-def _check_requests(connection: psycopg.Connection[tuple[Any, ...]], acts: dict[int, Statement]) -> list[Evidence]:
+def _check_requests(connection: Connection, acts: dict[int, Statement]) -> list[Evidence]:
     """Every request of the log is remembered as it was made: else it could be made again with other content."""
     wanted = {request_key(act.actor, act.request): (i, act) for i, act in acts.items() if act.stream != LOG_STREAM}
     rows = connection.execute(
@@ -509,9 +509,7 @@ def _check_requests(connection: psycopg.Connection[tuple[Any, ...]], acts: dict[
     ]
 
 
-def _check_values(
-    connection: psycopg.Connection[tuple[Any, ...]], vault: Vault, acts: dict[int, Statement]
-) -> list[Evidence]:
+def _check_values(connection: Connection, vault: Vault, acts: dict[int, Statement]) -> list[Evidence]:
     """Every sealed value is in the vault, or two persons erased it."""
     digests = [digest for act in acts.values() for digest in act.sd]
     missing = set(digests) - vault.held(digests)
@@ -532,9 +530,7 @@ def _check_values(
     ]
 
 
-def _check_governing(
-    connection: psycopg.Connection[tuple[Any, ...]], acts: Sequence[Statement], epochs: int
-) -> list[Evidence]:
+def _check_governing(connection: Connection, acts: Sequence[Statement], epochs: int) -> list[Evidence]:
     if not acts:
         return []
     rows = connection.execute(
@@ -551,7 +547,7 @@ def _check_governing(
 
 
 def _grow(
-    connection: psycopg.Connection[tuple[Any, ...]],
+    connection: Connection,
     frontier: Frontier,
     hashes: Sequence[bytes],
     acts: dict[int, Statement],
@@ -593,9 +589,7 @@ def _grow(
     return frontier, nodes, found
 
 
-def _check_nodes(
-    connection: psycopg.Connection[tuple[Any, ...]], nodes: Sequence[tuple[int, int, bytes]]
-) -> list[Evidence]:
+def _check_nodes(connection: Connection, nodes: Sequence[tuple[int, int, bytes]]) -> list[Evidence]:
     if not nodes:
         return []
     rows = connection.execute(

@@ -180,6 +180,8 @@ def pages(hall: Hall) -> Iterator[Page]:
             "a case, the one with most acts": f"/cases/{found['case']}",
             "a case as of then": f"/cases/{found['case']}?as_of={found['case_last']}",
             "an open case": f"/cases/{found['open']}",
+            "the hall's screen": "/screen",
+            "the hall's screen of a zone": "/screen?zone=social",
             "the queues": "/queues",
             "the queue of one unit": f"/queues?unit={found['unit']}",
             "the queues as of then": f"/queues?as_of={half}",

@@ -124,8 +124,9 @@ def program(name: str) -> str:
 
 
 def run(*command: str | Path) -> str:
-    """Run a process to its end; its standard output."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    """Run a process to its end; its standard output. Its byte code may be kept, as that of an installed one is."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise RuntimeError(f"{command[0]} ended with {done.returncode}: {done.stderr.strip()[-500:]}")
     return done.stdout

@@ -12,7 +12,7 @@ import pytest
 
 from ledger.disclosure import seal_value
 from ledger.door.door import Wish
-from ledger.door.hall import Hall
+from ledger.door.hall import Hall, open_ledger
 from ledger.errors import Conflict, Malformed, MingjianError, NotAllowed, Refused
 from ledger.keys import SigningKey
 from ledger.statement import Statement, instant_text, join_signature, open_statement, sign_statement
@@ -273,3 +273,26 @@ def test_one_request_from_many_at_once_is_one_statement(hall: Hall, key: Signing
     assert len({one.id for one in outcomes}) == 1
     assert [one.repeated for one in outcomes].count(False) == 1
     assert request_key("a", "b/c") != request_key("a/b", "c")
+
+
+def test_another_door_knows_of_a_changed_registry_at_once(hall: Hall) -> None:
+    """Its registries in memory are older than what it looks up: it neither refuses what is allowed nor the reverse."""
+    with open_ledger(hall.data) as other:
+        other.door.registry()
+        key = hall.source_key("twice")
+        wanted = wish(actor="source/twice", stream="imported/twice/c1")
+        first = other.door.submit(wanted, key)
+        entry = signed(hall, key, wish(actor="source/twice", stream="imported/twice/c2"))
+        content = {"kid": key.thumbprint.hex(), "reason": "lost"}
+        hall.change("key/source/twice", "key.revoked.v1", content)
+        with pytest.raises(NotAllowed):
+            other.door.submit(wish(actor="source/twice", stream="imported/twice/c3"), key)
+        with pytest.raises(NotAllowed):
+            other.door.commit(entry)
+        assert [row[1] for row in hall.reader.stream("imported/twice/c1")] == [first.id]
+        assert hall.reader.stream("imported/twice/c2") == []
+
+
+def test_a_size_beyond_every_log_was_never_seen(hall: Hall, key: SigningKey) -> None:
+    with pytest.raises(Malformed, match="no checkpoint of this log has size"):
+        hall.door.prepare(wish(), key.public, seen=2**70)

@@ -19,6 +19,7 @@ import pytest
 
 from ledger.door.hall import Hall, create_ledger, open_ledger
 from ledger.statement import statement_id
+from ledger.store.database import Database
 from ledger.store.recorder import SignedEvent, append
 from ledger.tree.merkle import Frontier
 
@@ -44,8 +45,7 @@ def _write(conninfo: str, secret: bytes, writer: int) -> None:
     rng = random.Random(writer)
     heads: dict[str, tuple[int, bytes | None]] = {f"test/{writer}-{n}": (0, None) for n in range(STREAMS_EACH)}
     written = 0
-    with psycopg.connect(conninfo, autocommit=True) as connection:
-        connection.execute("SET ROLE mingjian_writer")
+    with Database(conninfo).connect("writer") as connection:
         while written < STATEMENTS_EACH:
             events = []
             for _ in range(rng.choice((1, 1, 2, 5, 40))):
