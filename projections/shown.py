@@ -21,7 +21,7 @@ from ledger.facts.shown import digest_of, row_bytes
 from ledger.store.database import Connection, Database
 from ledger.store.reading import read_tile
 from ledger.tree.merkle import read_frontier
-from projections.runner import read_position, swap_lock
+from projections.runner import read_position, unmoved
 
 KEEP_S: Final = 10.0
 GENESIS_SIZE: Final = 2
@@ -34,13 +34,18 @@ _ROWS: Final = {
     " o.from_index, o.stage, o.suspended, o.item, o.units, o.win"
     " FROM projections.approvals a"
     " LEFT JOIN projections.approval_open o ON o.stream = a.stream AND o.to_index IS NULL ORDER BY a.stream",
+    "card": "SELECT c.stream, c.case_stream, c.rule, c.colour, c.pack, c.version, c.unit, c.clock, c.branch, c.step,"
+    " c.run, c.due_us, c.fired_us, c.raised_us, c.raised_index, c.answered_us, c.answered_index,"
+    " s.from_index, s.stage, s.proposed"
+    " FROM projections.cards c"
+    " LEFT JOIN projections.card_states s ON s.stream = c.stream AND s.to_index IS NULL ORDER BY c.stream",
     "ticket": "SELECT t.stream, t.stage, t.number, t.queue, t.channel, t.opener, t.win, t.calls, t.served_case,"
     " t.first_index, t.last_index, t.taken_us, t.called_us, t.ended_us, o.stream IS NOT NULL,"
     " o.from_index, o.stage, o.queue, o.win"
     " FROM projections.tickets t"
     " LEFT JOIN projections.ticket_open o ON o.stream = t.stream AND o.to_index IS NULL ORDER BY t.stream",
 }
-_COLUMNS: Final = {"approval": 14, "ticket": 14}  # before the flag
+_COLUMNS: Final = {"approval": 14, "ticket": 14}  # before the flag, where there is one
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +65,7 @@ class ShownDigest:
 @contextmanager
 def read_shown(database: Database) -> Iterator[tuple[int, bytes, Iterator[bytes]]]:
     """Position, root of the log there, and the rows, while this lasts (NotFound before the first fold)."""
-    with database.use("reader") as connection, connection.transaction():
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        swap_lock(connection)
+    with database.use("reader") as connection, unmoved(connection):
         there = connection.execute("SELECT to_regclass('projections.cursor')").fetchone()
         position = 0 if there in (None, (None,)) else read_position(connection).position
         if position < GENESIS_SIZE:
@@ -73,13 +76,14 @@ def read_shown(database: Database) -> Iterator[tuple[int, bytes, Iterator[bytes]
 
 def _rows(connection: Connection) -> Iterator[bytes]:
     for kind, query in _ROWS.items():
-        count = _COLUMNS[kind]
+        count = _COLUMNS.get(kind)
         with connection.cursor(name=f"shown_{kind}") as cursor:
             for found in cursor.execute(sql.SQL(query)):
                 row: list[Any] = list(found[:count])
                 if kind == "approval":
                     row[-1] = orjson.loads(row[-1])
-                row.append(list(found[count + 1 :]) if found[count] else None)
+                if count is not None:
+                    row.append(list(found[count + 1 :]) if found[count] else None)
                 yield row_bytes(row)
 
 

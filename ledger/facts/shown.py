@@ -1,9 +1,9 @@
-"""What lists and queues show of a live case, and one line and one digest of it: for the table, and for whoever checks.
+"""What lists and queues show of cases, cards and tickets, a line and one digest of them: for the table, and to check.
 
 Promise: two who took the same statements in the same order get the same lines, byte for byte, whether they kept the
 cases in a table (the projections) or in memory (a monitor). So a changed row of a table shows in its digest.
 
-    row     JSON array, no spaces, members as in ``ShownCase.row`` and ``ShownTicket.row``
+    row     JSON array, no spaces, members as in ``row`` of ``ShownCase``, ``ShownCard`` and ``ShownTicket``
     digest  SHA-256 over all rows by stream (in the order of its UTF-8 bytes), each followed by a line feed
 
 Shown is what a position's statements give that are not voided: ``position`` is how many leaves were folded, and a void
@@ -21,8 +21,9 @@ import orjson
 
 from ledger.facts import approval, ticket
 from ledger.facts.approval import Approval
+from ledger.facts.cards import Card
 from ledger.facts.ticket import Ticket
-from ledger.statement import Statement
+from ledger.statement import Statement, instant_us
 
 
 class Shown(Protocol):
@@ -97,6 +98,38 @@ class ShownCase:
 
 
 @dataclass(slots=True)
+class ShownCard:
+    """A card. Until when its answer would be in time is not in it: that hangs on the calendar as it was known then."""
+
+    state: Card
+    raised: list[Any]  # what it was raised with, and where
+    answered_us: int | None = None
+    answered_index: int | None = None
+    last_index: int = -1  # every act on a card changes how it stands
+
+    @classmethod
+    def opened(cls, act: Statement, index: int, recorded_us: int, state: Card) -> ShownCard:
+        """The card that is raised, before the act that raises it."""
+        get = act.data.get
+        said = [get(name) for name in ("case", "rule", "colour", "pack", "version", "unit", "clock", "branch", "step")]
+        due = get("due")
+        moments = [None if due is None else instant_us(due), instant_us(act.data["fired"]), recorded_us, index]
+        return cls(state, [*said, get("run"), *moments])
+
+    def take(self, act: Statement, index: int, recorded_us: int, state: Card) -> None:
+        """One act more."""
+        self.state, self.last_index = state, index
+        if act.type == "card.answered.v1":
+            self.answered_us, self.answered_index = recorded_us, index
+
+    def row(self, stream: str) -> list[Any]:
+        """The card, and how it stands."""
+        state = self.state
+        answered = [self.answered_us, self.answered_index]
+        return [stream, *self.raised, *answered, self.last_index, state.stage, state.proposed]
+
+
+@dataclass(slots=True)
 class ShownTicket:
     """A ticket. Times are recorded, µs since 1970 UTC."""
 
@@ -156,12 +189,13 @@ class ShownTicket:
 # Kind of stream → how one begins to be shown.
 SHOWN: Final[Mapping[str, Callable[[Statement, int, int, Any], Shown]]] = {
     "approval": ShownCase.opened,
+    "card": ShownCard.opened,
     "ticket": ShownTicket.opened,
 }
 
 
 # Kind of stream → where its row says the leaf of its last act.
-LAST_INDEX: Final[Mapping[str, int]] = {"approval": 11, "ticket": 10}
+LAST_INDEX: Final[Mapping[str, int]] = {"approval": 11, "card": 17, "ticket": 10}
 
 
 def kept(state: Approval) -> dict[str, Any]:

@@ -44,6 +44,10 @@ def _look(items: Iterable[Any], depth: int) -> None:
 def canonical_json(value: Any) -> bytes:
     """The canonical bytes of ``value`` (Malformed when it is outside the subset)."""
     _look((value,), 0)
+    return _written(value)
+
+
+def _written(value: Any) -> bytes:
     try:
         return orjson.dumps(value, option=_OPTIONS)
     except orjson.JSONEncodeError as error:  # a large integer or a lone surrogate
@@ -53,10 +57,31 @@ def canonical_json(value: Any) -> bytes:
 
 def parse_canonical_json(raw: bytes) -> Any:
     """The value of canonical ``raw`` (Malformed for any other spelling of the same value)."""
+    value = _read(raw)
+    if canonical_json(value) != raw:
+        raise _not_canonical()
+    return value
+
+
+def parse_canonical_object(raw: bytes, *, open_member: str) -> Any:
+    """The same for whoever holds every member but one to a rule of its own: of an object only that one is looked at."""
+    value = _read(raw)
+    within = value.get(open_member) if type(value) is dict else None
+    if within is None:
+        _look((value,), 0)
+    else:
+        _look((within,), 1)
+    if _written(value) != raw:
+        raise _not_canonical()
+    return value
+
+
+def _read(raw: bytes) -> Any:
     try:
-        value = orjson.loads(raw)
+        return orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise Malformed(f"not JSON: {error}", code="json") from error
-    if canonical_json(value) != raw:
-        raise Malformed("the JSON is not in canonical form (RFC 8785)", code="json-canonical")
-    return value
+
+
+def _not_canonical() -> Malformed:
+    return Malformed("the JSON is not in canonical form (RFC 8785)", code="json-canonical")

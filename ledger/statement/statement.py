@@ -6,13 +6,12 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import combinations
 from typing import Any, Final, NewType
 
 from ledger.errors import Malformed
 from ledger.keys import SIGNATURE_BYTES, SigningKey, check_signature
 from ledger.statement import cbor
-from ledger.statement.canonical import canonical_json, parse_canonical_json
+from ledger.statement.canonical import canonical_json, parse_canonical_json, parse_canonical_object
 from ledger.statement.instants import instant_us
 
 StatementId = NewType("StatementId", bytes)
@@ -31,12 +30,6 @@ _DIGEST: Final = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 _MAX_CAUSES: Final = 64
 _REQUIRED: Final = frozenset({"type", "seq", "seen", "at", "role", "request", "data"})
 _KNOWN: Final = _REQUIRED | {"prev", "unit", "window", "causes", "_sd"}
-# The same question, answered in one step: every set of members that is allowed, in canonical order.
-_USUAL: Final = frozenset(
-    tuple(sorted(_REQUIRED.union(more)))
-    for count in range(len(_KNOWN - _REQUIRED) + 1)
-    for more in combinations(_KNOWN - _REQUIRED, count)
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,20 +193,6 @@ def _match(pattern: re.Pattern[str], value: Any, what: str) -> str:
     return value
 
 
-_fits = lru_cache(maxsize=4096)(lambda pattern, text: pattern.fullmatch(text) is not None)
-
-
-def _match_few(pattern: re.Pattern[str], value: Any, what: str) -> str:
-    """The same where a log has few values, and has each often."""
-    return value if type(value) is str and len(value) <= 128 and _fits(pattern, value) else _match(pattern, value, what)
-
-
-def _count(value: Any, least: int, what: str) -> int:
-    if type(value) is not int or value < least:
-        raise Malformed(f"the {what} {value!r:.80} is not a count from {least}", code=f"form-{what}")
-    return value
-
-
 def _hash(value: Any, what: str) -> bytes:
     try:
         raw = bytes.fromhex(value)
@@ -237,6 +216,8 @@ def _hash_few(value: Any, what: str) -> bytes:
 # was read in order once, from these very bytes; it is forgotten when it grows.
 _HEADS: Final[dict[bytes, tuple[bytes, str, bool]]] = {}
 _TAILS: Final[dict[bytes, str | None]] = {}
+# Names of members with type, role, unit and window: likewise few, and each often.
+_WORDS: Final[dict[tuple[Any, ...], None]] = {}
 _MOST_KEPT: Final = 4096
 _LONGEST_KEPT: Final = 512
 
@@ -300,37 +281,49 @@ def open_statement(entry: bytes) -> Statement:
     """The statement in ``entry``, or Malformed with the reason. The signature is not looked at."""
     begin, end, payload_begin, payload_end = _cut(entry)
     # Read up to its own end and not beyond: no string in it can reach into what follows.
-    kid, actor, stream, audience, iat = _open_protected(entry[begin:end])
+    protected = _open_protected(entry[begin:end])
+    raw = entry[payload_begin:payload_end]
+    try:
+        return _open_payload(entry, protected, raw)
+    except Malformed:
+        parse_canonical_json(raw)  # what no statement may hold is named as that, wherever it stands
+        raise
 
-    payload = parse_canonical_json(entry[payload_begin:payload_end])
-    if not isinstance(payload, dict):
+
+def _open_payload(entry: bytes, protected: tuple[bytes, str, str, str | None, int], raw: bytes) -> Statement:
+    kid, actor, stream, audience, iat = protected
+    # Of the members only ``data`` may hold what it likes; the others are held to stricter rules here.
+    payload = parse_canonical_object(raw, open_member="data")
+    if type(payload) is not dict:
         raise Malformed("the payload is not an object", code="payload")
-    keys = payload.keys()
-    if tuple(keys) not in _USUAL and not _REQUIRED <= keys <= _KNOWN:
-        odd = sorted((_REQUIRED - keys) | (keys - _KNOWN))
-        raise Malformed(f"payload members missing or unknown: {', '.join(odd)}", code="payload")
+    _check_words(payload)
 
-    seq = _count(payload["seq"], 1, "seq")
+    seq = payload["seq"]
+    if type(seq) is not int or seq < 1:
+        raise _not_formed("seq", seq, 1)
     prev = payload.get("prev")
     if (prev is None) != (seq == 1):
         raise Malformed("prev stands in every statement of a stream but the first", code="prev")
     seen = payload["seen"]
-    if not isinstance(seen, dict) or len(seen) != 2 or "size" not in seen or "root" not in seen:
+    if type(seen) is not dict or len(seen) != 2 or "size" not in seen or "root" not in seen:
         raise Malformed("seen is a size and a root", code="form-seen")
+    seen_size = seen["size"]
+    if type(seen_size) is not int or seen_size < 0:
+        raise _not_formed("size", seen_size, 0)
     at = payload["at"]
-    if not isinstance(at, str):
+    if type(at) is not str:
         raise Malformed("at is a text", code="instant")
     at_us = instant_us(at)
     if iat != at_us // 1_000_000:
         raise Malformed("the claim iat is not the floor of the claimed time", code="iat")
     data = payload["data"]
-    if not isinstance(data, dict):
+    if type(data) is not dict:
         raise Malformed("data is an object", code="form-data")
     causes = payload.get("causes", ())
-    if "causes" in payload and not (isinstance(causes, list) and 0 < len(causes) <= _MAX_CAUSES):
+    if "causes" in payload and not (type(causes) is list and 0 < len(causes) <= _MAX_CAUSES):
         raise Malformed(f"causes are 1 to {_MAX_CAUSES} statement ids", code="form-causes")
     digests = payload.get("_sd", ())
-    if "_sd" in payload and not (isinstance(digests, list) and digests):
+    if "_sd" in payload and not (type(digests) is list and digests):
         raise Malformed("_sd is a list of digests", code="form-sd")
     for digest in digests:
         _match(_DIGEST, digest, "digest")
@@ -340,17 +333,17 @@ def open_statement(entry: bytes) -> Statement:
     return Statement(
         actor=actor,
         stream=stream,
-        type=_match_few(_TYPE, payload["type"], "type"),
+        type=payload["type"],
         seq=seq,
         prev=None if prev is None else StatementId(_hash(prev, "prev")),
-        seen_size=_count(seen["size"], 0, "size"),
+        seen_size=seen_size,
         seen_root=_hash_few(seen["root"], "root"),
         at=at,
-        role=_match_few(_CODE, payload["role"], "role"),
+        role=payload["role"],
         request=_match(_REQUEST, payload["request"], "request"),
         data=data,
-        unit=None if "unit" not in payload else _match_few(_CODE, payload["unit"], "unit"),
-        window=None if "window" not in payload else _match_few(_CODE, payload["window"], "window"),
+        unit=payload.get("unit"),
+        window=payload.get("window"),
         causes=tuple([StatementId(_hash(cause, "cause")) for cause in causes]) if causes else (),
         sd=tuple(digests),
         audience=audience,
@@ -359,3 +352,27 @@ def open_statement(entry: bytes) -> Statement:
         kid=kid,
         at_us=at_us,
     )
+
+
+def _check_words(payload: dict[str, Any]) -> None:
+    """Which members there are, and those four of which a log has few values and has each often."""
+    get = payload.get
+    words = (*payload, get("type"), get("role"), get("unit"), get("window"))
+    try:
+        if words in _WORDS:
+            return
+    except TypeError:  # one of them is no text
+        pass
+    keys = payload.keys()
+    if not _REQUIRED <= keys <= _KNOWN:
+        odd = sorted((_REQUIRED - keys) | (keys - _KNOWN))
+        raise Malformed(f"payload members missing or unknown: {', '.join(odd)}", code="payload")
+    _match(_TYPE, payload["type"], "type")
+    for name in ("role", "unit", "window"):
+        if name in payload:
+            _match(_CODE, payload[name], name)
+    _keep(_WORDS, words, None)
+
+
+def _not_formed(what: str, value: Any, least: int) -> Malformed:
+    return Malformed(f"the {what} {value!r:.80} is not a count from {least}", code=f"form-{what}")

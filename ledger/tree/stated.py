@@ -3,6 +3,7 @@
 Whoever replays a log calls ``moved`` for each entry (voided ones too: they count in their stream) and ``check`` for
 each valid statement of heads. Checking costs what changed since the statement of heads before, and where streams are
 new the hashes above their rows: 136 bytes of memory a stream, and about 200 for each of the last ``REACH`` entries.
+Where heads are never stated, no stream costs any: what would have to be hashed is put ``aside``.
 
 A statement of heads speaks of a size that lies at most ``REACH`` entries back: later nobody could check it without
 keeping every stream's every head.
@@ -12,21 +13,33 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from ledger.errors import Refused
-from ledger.tree.heads import Heads, HeadTree, Row, stream_hash
+from ledger.tree.heads import ROW_BYTES, Heads, HeadTree, Row, stream_hash
 
 REACH: Final = 1 << 20
+_BEHIND: Final = 1 << 16  # heads that wait in memory to be hashed
+
+
+class Aside(Protocol):
+    """Where bytes lie that do not fit into memory."""
+
+    def put(self, raw: bytes) -> None:
+        """Behind all that is there."""
+
+    def take(self) -> bytes:
+        """All of it; from then on there is none."""
 
 
 class HeadsFollowed:
     """All streams' heads, up to the entry given last."""
 
-    __slots__ = ("_behind", "_first", "_recent", "_tree")
+    __slots__ = ("_aside", "_behind", "_first", "_recent", "_tree")
 
-    def __init__(self) -> None:
+    def __init__(self, aside: Aside) -> None:
         """Before entry 0."""
+        self._aside = aside
         self._tree = HeadTree()
         self._behind: dict[str, tuple[int, bytes]] = {}  # heads out of reach of the next statement, not in the tree yet
         self._recent: deque[tuple[str, int, bytes]] = deque()
@@ -49,8 +62,9 @@ class HeadsFollowed:
             )
         while self._first < heads.size:
             self._settle()
-        self._tree.update(Row(stream_hash(stream), seq, id_) for stream, (seq, id_) in self._behind.items())
-        self._behind.clear()
+        # Later rows of a stream replace those before.
+        raw = self._aside.take() + self._rows_behind()
+        self._tree.update(Row.parse(raw[at : at + ROW_BYTES]) for at in range(0, len(raw), ROW_BYTES))
         found = self._tree.heads(heads.size)
         if found != heads:
             raise Refused(
@@ -65,3 +79,9 @@ class HeadsFollowed:
         stream, seq, id_ = self._recent.popleft()
         self._behind[stream] = (seq, id_)
         self._first += 1
+        if len(self._behind) > _BEHIND:
+            self._aside.put(self._rows_behind())
+
+    def _rows_behind(self) -> bytes:
+        behind, self._behind = self._behind, {}
+        return b"".join(Row(stream_hash(stream), seq, id_).to_bytes() for stream, (seq, id_) in behind.items())

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import repeat
 from struct import Struct, error, unpack_from
 from typing import Final
 
@@ -156,12 +157,12 @@ def _packets(
         raise _bad("a group's list of packets has another length")
     form = Struct(">" + "".join("i" if bit == _COMPOSITION and version else "I" for bit in fields))
     base = {_DURATION: defaults.get(0x8), _SIZE: defaults.get(0x10), _FLAGS: defaults.get(0x20), _COMPOSITION: 0}
+    columns = dict(zip(fields, zip(*form.iter_unpack(view[row:moof]), strict=True), strict=True)) if fields else {}
+    said = (columns.get(bit) or repeat(base[bit], count) for bit in (_DURATION, _SIZE, _FLAGS, _COMPOSITION))
     packets, data = [], moof + 8
-    for number in range(count):
-        said = base | dict(zip(fields, form.unpack_from(view, row + number * form.size), strict=True))
+    for number, (duration, size, sample, shift) in enumerate(zip(*said, strict=True)):
         if number == 0 and first_flags is not None:
-            said[_FLAGS] = first_flags
-        duration, size, sample, shift = (said[bit] for bit in (_DURATION, _SIZE, _FLAGS, _COMPOSITION))
+            sample = first_flags
         if duration is None or size is None or sample is None or shift is None or data + size > end:
             raise _bad("a packet's length, time or flags are missing")
         key = not sample & _NOT_KEY

@@ -24,13 +24,13 @@ from ledger.tree.tiles import TILE_WIDTH, Bundle, bundles_for, decode_bundle
 from ledger.verify.files import CHECKPOINT, POLICY, BadLogError, Fault, check_listing, read
 from ledger.verify.hashes import hashes_agree
 from ledger.verify.pool import available_cores
-from ledger.verify.tree import Tree
 
 if TYPE_CHECKING:
     from ledger.facts.duties import Duty
     from ledger.verify.replay import Follow, Outside, Predecessor, Replay, TimeSummary
     from ledger.verify.signatures import SignatureChecker
     from ledger.verify.state import State
+    from ledger.verify.tree import Tree
 
 KEEP_EVERY_S = 600.0
 Progress = Callable[[int, int], None]
@@ -119,6 +119,8 @@ def _hash_through(folder: Path, signed: SignedCheckpoint, workers: int, progress
     if hashes_agree(folder, head.size, head.root, workers=workers, progress=progress):
         return Verdict(faults=(), signed=signed, entries=head.size)
     # Something was changed: the careful way finds out what.
+    from ledger.verify.tree import Tree
+
     tree = Tree(folder, head.size)
     for bundle in bundles_for(head.size):
         hashes = [leaf_hash(entry) for entry in _read_bundle(folder, bundle)]
@@ -142,6 +144,7 @@ def _read_through(
     follow: Follow | None,
 ) -> Verdict:
     from ledger.verify.replay import OUTSIDE_LISTED, Replay
+    from ledger.verify.tree import Tree
 
     head = signed.checkpoint
     known = memory.known

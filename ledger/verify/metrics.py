@@ -4,8 +4,8 @@ Promise: what ``Followed`` counts is what the log's valid statements say up to a
 the server's tables (``ledger.facts.figures``). It is told of each statement while ``verify_log`` checks it, so its
 answers are worth what that verdict is worth: without a fault, everything.
 
-It keeps a journal for every matter, and of cases with a promise or step clock their acts: at a full district's size
-some hundreds of MB, and no entry is read twice.
+It keeps a journal for every matter and the acts of cases with a promise or step clock, those used last in memory and
+the others in a temporary folder (``remembered``). No entry is read twice.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from typing import Any
 import orjson
 
 from ledger.facts.calendar import Calendar, YearSchedule, calendar_with, china_mainland
+from ledger.facts.card_rules import in_force, terms_of
 from ledger.facts.case_clocks import ItemRules, TimedAct, case_clocks, parse_item
 from ledger.facts.figures.definitions import Counted, Row
 from ledger.facts.figures.journal import Fact, Journal, Place
 from ledger.facts.figures.of_cases import COUNTED_CLOCKS, branch_place, branch_units, run_facts, run_row
 from ledger.facts.figures.rows import SUBJECTS, facts, take
 from ledger.facts.registry import Registry
+from ledger.facts.terms import Terms
 from ledger.statement import Statement, StatementId
+from ledger.verify.remembered import Kept
 from ledger.verify.replay import BATCH
 
 _Key = tuple[str, str, str, int, int]  # measure, code, kind, value, second
@@ -39,29 +42,28 @@ class _Clocks:
         self._rules = rules
         self._acts: list[bytes] = []
         self._us = 0
-        self._calendar: Calendar | None = None
+        self._calendar = 0  # the number of the calendar: a case may be put aside without it
         self._reckoned: dict[Any, Any] | None = None
 
-    def take(self, act: Statement, recorded_us: int, calendar: Calendar) -> None:
+    def take(self, act: Statement, recorded_us: int, calendar: int) -> None:
         self._acts.append(orjson.dumps([act.seq, act.type, act.data, act.at_us, recorded_us]))
         if act.type == "approval.branch_opened.v1":
             self.opened.append((act.type, act.data))
         self._us, self._calendar, self._reckoned = recorded_us, calendar, None
 
-    def reckon_anew(self, recorded_us: int, calendar: Calendar) -> None:
+    def reckon_anew(self, recorded_us: int, calendars: Sequence[Calendar]) -> None:
         """A schedule was published: whoever still runs is reckoned as known now."""
-        if any(row[4] is None for row in self.runs().values()):
-            self._us, self._calendar, self._reckoned = recorded_us, calendar, None
+        if any(row[4] is None for row in self.runs(calendars).values()):
+            self._us, self._calendar, self._reckoned = recorded_us, len(calendars) - 1, None
 
-    def runs(self) -> dict[Any, Any]:
-        """Rows by key."""
+    def runs(self, calendars: Sequence[Calendar]) -> dict[Any, Any]:
+        """Rows by key; ``calendars``: all there were, the newest last."""
         if self._reckoned is None:
-            assert self._calendar is not None
             acts = [
                 TimedAct(seq=seq, type=type_, data=data, claimed_us=at_us, recorded_us=us)
                 for seq, type_, data, at_us, us in map(orjson.loads, self._acts)
             ]
-            found = case_clocks(self._rules, acts, as_of_us=self._us, calendar=self._calendar)
+            found = case_clocks(self._rules, acts, as_of_us=self._us, calendar=calendars[self._calendar])
             self._reckoned = dict(run_row(run) for run in found.runs)
         return self._reckoned
 
@@ -77,11 +79,14 @@ class Followed:
         self._end = position
         self._until_us = until_us
         self._over = False
-        self._journals: dict[str, Journal] = {}
-        self._clocks: dict[str, _Clocks] = {}
+        self._journals: Kept[Journal] = Kept()
+        self._clocks: Kept[_Clocks] = Kept()
         self._rules: dict[str, ItemRules] = {}
         self._items: list[str] = []
-        self._calendar: tuple[int, Calendar] = (0, china_mainland())
+        self._schedules = 0
+        self._calendars = [china_mainland()]
+        self._packs: list[tuple[str, str, dict[str, Any], int]] = []
+        self._terms = Terms()
         self._tallies: dict[Any, Counter[_Key]] = {}
 
     def __call__(self, index: int, act: Statement, recorded_us: int, registry: Registry) -> None:
@@ -101,9 +106,12 @@ class Followed:
                 self.position = index + 1 + act.data["size"]
         elif act.kind == "calendar" and not act.type.endswith(".change_proposed.v1"):
             self._publish(act, recorded_us, registry)
+        elif act.kind == "rulepack" and not act.type.endswith(".change_proposed.v1"):
+            self._packs.append((act.stream, act.type, act.data, recorded_us))
+            self._terms = terms_of(each.pack for each in in_force(self._packs))
         if act.kind in SUBJECTS:
             look = _Look(self, registry)
-            self._journals[act.stream] = take(self._journals.get(act.stream), act, recorded_us, look)
+            self._journals.put(act.stream, take(self._journals.get(act.stream), act, recorded_us, look))
             if act.kind == "item" and not act.type.endswith(".change_proposed.v1"):
                 self._items.append(act.id.hex())
             elif act.kind == "approval":
@@ -143,7 +151,11 @@ class Followed:
 
     def calendar(self) -> Calendar:
         """The working days."""
-        return self._calendar[1]
+        return self._calendars[-1]
+
+    def terms(self) -> Terms:
+        """Those in force."""
+        return self._terms
 
     # ------------------------------------------------------------------------------------------------ the parts
 
@@ -151,17 +163,19 @@ class Followed:
         found: Counter[_Key] = Counter()
         for fact in self._facts():
             if (since_us is None or fact.at_us >= since_us) and (until_us is None or fact.at_us < until_us):
-                code = "" if by is None else str(getattr(fact.place, by))
+                code = "" if by is None else fact.place.code(by)
                 found[fact.measure, code, fact.kind, fact.value, fact.second] += 1
         return found
 
     def _facts(self) -> Iterator[Fact]:
-        for stream, journal in self._journals.items():
+        for stream, journal in self._journals.all():
             yield from facts(stream.partition("/")[0], journal)
-        for stream, clocks in self._clocks.items():
-            place = self._journals[stream].place
+        for stream, clocks in self._clocks.all():
+            known = self._journals.get(stream)
+            assert known is not None
+            place = known.place
             units = branch_units(clocks.opened)
-            for key, row in clocks.runs().items():
+            for key, row in clocks.runs(self._calendars).items():
                 yield from run_facts(key, row, branch_place(place, units[key[1]] if key[1] else None))
 
     def _clock(self, act: Statement, recorded_us: int, registry: Registry) -> None:
@@ -171,19 +185,22 @@ class Followed:
                 self._rules[version] = parse_item(registry.item_versions[StatementId(bytes.fromhex(version))].data)
             rules = self._rules[version]
             if rules.clocks.keys() & set(COUNTED_CLOCKS):
-                self._clocks[act.stream] = _Clocks(rules)
-        if act.stream in self._clocks:
-            self._clocks[act.stream].take(act, recorded_us, self._calendar_of(registry))
+                self._clocks.put(act.stream, _Clocks(rules))
+        if (clocks := self._clocks.get(act.stream)) is not None:
+            self._calendar_of(registry)
+            clocks.take(act, recorded_us, len(self._calendars) - 1)
 
     def _publish(self, act: Statement, recorded_us: int, registry: Registry) -> None:
         schedules = (*registry.schedules, YearSchedule.from_json(act.data))
-        self._calendar = (len(schedules), calendar_with(schedules))
-        for clocks in self._clocks.values():
-            clocks.reckon_anew(recorded_us, self._calendar[1])
+        self._schedules = len(schedules)
+        self._calendars.append(calendar_with(schedules))
+        for stream in [stream for stream, _ in self._clocks.all()]:
+            if (clocks := self._clocks.get(stream)) is not None:
+                clocks.reckon_anew(recorded_us, self._calendars)
 
     def _calendar_of(self, registry: Registry) -> Calendar:
-        assert self._calendar[0] == len(registry.schedules), "every schedule was followed"
-        return self._calendar[1]
+        assert self._schedules == len(registry.schedules), "every schedule was followed"
+        return self._calendars[-1]
 
 
 class _Look:
@@ -205,6 +222,9 @@ class _Look:
 
     def calendar(self) -> Calendar:
         return self._followed._calendar_of(self._registry)
+
+    def terms(self) -> Terms:
+        return self._followed.terms()
 
     def place(self, stream: str) -> Place | None:
         found = self._followed._journals.get(stream)

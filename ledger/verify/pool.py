@@ -6,9 +6,7 @@ What waits is bounded: a task is taken only when there is room. A process that d
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
@@ -54,6 +52,8 @@ class Pool:
         """Start one task; its result is for ``result_of``."""
         # Loading these takes as long as hashing fifty thousand entries: not before they are needed.
         import multiprocessing
+        import signal
+        import threading
         from concurrent.futures import ProcessPoolExecutor
         from concurrent.futures.process import BrokenProcessPool
 

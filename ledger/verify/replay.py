@@ -15,7 +15,7 @@ The rules, in the order in which a statement meets them:
 - What is no statement, or not one of this log, has no excuse. Case heads that are not those of the tree, and tokens
   over a head that never was, are such a thing too: the clock that signed them knew better.
 
-Memory grows with streams and batches, not with the entries; requests are mostly kept on disk (``requests``).
+Memory grows little: requests, streams and batches of long ago are kept on disk (``requests``, ``remembered``).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ledger.errors import Malformed, MingjianError, Refused
 from ledger.facts.attested import HEADS_TYPE
 from ledger.facts.duties import Duty, Followed
 from ledger.facts.registry import CLOCK_ACTOR, LOG_STREAM, Registry
-from ledger.facts.shown import SHOWN, Shown, row_bytes
+from ledger.facts.shown import SHOWN, row_bytes
 from ledger.facts.streams import FOLDS, check_act
 from ledger.facts.times import TIME_TYPE, open_token_act
 from ledger.facts.types import TYPES
@@ -42,6 +42,7 @@ from ledger.tree.note import Verified, split_note
 from ledger.tree.policy import Policy
 from ledger.tree.stated import HeadsFollowed
 from ledger.verify.files import CHECKPOINT, BadLogError
+from ledger.verify.remembered import Ended, Ends, File, Stream, Streams
 from ledger.verify.requests import Requests
 from ledger.verify.signatures import SignatureChecker
 from ledger.verify.times import Brackets, Interval, cosigned_us
@@ -60,14 +61,6 @@ Follow = Callable[[int, Statement, int, Registry], None]
 """Told of every valid statement but the first two: its index, its recorded time, the registry right before it."""
 
 
-@dataclass(slots=True)
-class _Stream:
-    seq: int
-    head: StatementId
-    state: Any = None
-    shown: Shown | None = None
-
-
 @dataclass(slots=True)  # made for every entry: frozen would cost as much as the rest of it
 class _Judged:
     """A statement in its place, judged but for its signature; the next entry may void it."""
@@ -77,14 +70,6 @@ class _Judged:
     public: bytes | None
     key_error: Refused | None
     act_error: Refused | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    """The tree with which a batch ended."""
-
-    root: bytes
-    recorded_us: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,10 +142,10 @@ class Replay:
         self._checker = checker
         self._follow = follow
         self._registry: Registry | None = None
-        self._streams: dict[str, _Stream] = {}
+        self._streams = Streams()
         self._requests = Requests()
         self._signed: dict[bytes, array[int]] = {}
-        self._ends: dict[int, _Ended] = {}
+        self._ends = Ends()
         self._judged: _Judged | None = None
         self._first = 0  # index of the open batch's own statement
         self._remaining = 0  # entries that the open batch still has to have
@@ -169,7 +154,7 @@ class Replay:
         self.predecessor: Predecessor | None = None
         self._cosigned = 0  # heads that batches carried and that count
         self._head_cosigned = False
-        self._heads = HeadsFollowed()
+        self._heads = HeadsFollowed(File())
         self._duties = Followed()
         # Of every batch that does not say it is simulated: where it begins and ends, and its time. All rise.
         self._batches = array("Q")
@@ -219,7 +204,7 @@ class Replay:
         """Refuse unless a checkpoint may lie here: where a batch ends, and after the two entries that open a log."""
         self.check_requests()
         self._settle()
-        if 2 not in self._ends:
+        if self._ends.get(2) is None:
             raise BadLogError(CHECKPOINT, "batch-end", "a log has at least its two opening entries")
         if self._remaining:
             raise BadLogError(CHECKPOINT, "batch-end", f"{self._remaining} entries of the last batch are not in it")
@@ -249,9 +234,7 @@ class Replay:
 
         Of that one too, once ``check_end`` was asked.
         """
-        for name in sorted(name for name, stream in self._streams.items() if stream.shown is not None):
-            shown = self._streams[name].shown
-            assert shown is not None
+        for name, shown in self._streams.shown():
             yield row_bytes(shown.row(name))
 
     def interval(self, index: int, *, seen_size: int) -> Interval:
@@ -296,7 +279,7 @@ class Replay:
         assert registry is not None
         self._genesis(1, lambda: registry.confirm_opening(act))
         self._take_genesis(1, act, registry)
-        self._ends[2] = _Ended(b"", 0)  # its root is known when entry 2 comes
+        self._ends.add(2, Ended(b"", 0))  # its root is known when entry 2 comes
 
     def _genesis(self, index: int, read: Callable[[], _T], *, code: str = "genesis") -> _T:
         """What ``read`` makes of entry 0 or 1; whatever it refuses, no batch can excuse."""
@@ -336,7 +319,7 @@ class Replay:
                 raise BadLogError(index, "batch", f"a batch is opened, {self._remaining} entries before the last ends")
             raise BadLogError(index, "batch", "it stands in no batch")
         if self._remaining == 0:
-            self._ends[index] = _Ended(self._root(), self._recorded_us)
+            self._ends.add(index, Ended(self._root(), self._recorded_us))
             self._first = index
         else:
             self._remaining -= 1
@@ -365,22 +348,33 @@ class Replay:
         if not check_statement_signature(act.entry, public):
             raise BadLogError(index, "signature")
         self.checked += 1
-        self._signed.setdefault(act.kid, array("Q")).append(index)
+        self._note_signed(index, act)
+
+    def _note_signed(self, index: int, act: Statement) -> None:
+        signed = self._signed.get(act.kid)
+        if signed is None:
+            signed = self._signed[act.kid] = array("Q")
+        signed.append(index)
 
     def _chain(self, index: int, act: Statement) -> None:
         stream = self._streams.get(act.stream)
-        if (act.seq, act.prev) != ((1, None) if stream is None else (stream.seq + 1, stream.head)):
-            last = 0 if stream is None else stream.seq
+        last, head = (0, None) if stream is None else (stream.seq, stream.head)
+        if act.seq != last + 1 or act.prev != head:
             what = f"seq {act.seq} after {last}" if act.seq != last + 1 else "prev is not the statement before"
             raise BadLogError(index, "chain", f"{act.stream}: {what}")
         if stream is None:
-            self._streams[act.stream] = _Stream(act.seq, act.id)
+            self._streams.put(act.stream, Stream(act.seq, act.id))
         else:
             stream.seq, stream.head = act.seq, act.id
         self._heads.moved(act.stream, act.seq, act.id)
         request = hashlib.sha256(f"{act.actor}\0{act.request}".encode()).digest()[:16]
         if not self._requests.add(request):
             raise BadLogError(index, "request", f"{act.request} of {act.actor}")
+
+    def _stream_of(self, act: Statement) -> Stream:
+        found = self._streams.get(act.stream)
+        assert found is not None
+        return found
 
     def _check_seen(self, index: int, act: Statement, *, exactly: bool) -> None:
         size = act.seen_size
@@ -401,7 +395,7 @@ class Replay:
         except Refused as error:
             key_error = error
         try:
-            check_act(registry, act, self._streams[act.stream].state)
+            check_act(registry, act, self._stream_of(act).state)
         except Malformed as error:
             raise BadLogError(index, "malformed", f"{error.code}: {error.message}") from error
         except Refused as error:
@@ -528,8 +522,9 @@ class Replay:
         assert judged.public is not None
         if self._checker is not None:
             self._checker.add(judged.index, act.entry, judged.public)
-        self._signed.setdefault(act.kid, array("Q")).append(judged.index)
-        kind = act.kind
+        self._note_signed(judged.index, act)
+        declared = TYPES[act.type]
+        kind = declared.stream_kind
         if kind != "imported" and act.stream != LOG_STREAM:
             self._flag_outside(judged.index, act)
         if act.type == HEADS_TYPE:
@@ -538,11 +533,11 @@ class Replay:
             self._take_token(judged.index, act)
         if self._follow is not None:
             self._follow(judged.index, act, self._recorded_us, registry)
-        if TYPES[act.type].governs:
+        if declared.governs:
             registry.apply(act, judged.index)
             self._duties.take(act, self._recorded_us, None)
         elif (fold := FOLDS.get(kind)) is not None:
-            stream = self._streams[act.stream]
+            stream = self._stream_of(act)
             stream.state = fold.apply(stream.state, act, self._recorded_us, registry)
             self._duties.take(act, self._recorded_us, stream.state)
             if (show := SHOWN.get(kind)) is not None:
@@ -551,7 +546,9 @@ class Replay:
                 stream.shown.take(act, judged.index, self._recorded_us, stream.state)
 
     def _flag_outside(self, index: int, act: Statement) -> None:
-        after_us = max(self._ends[act.seen_size].recorded_us, self._brackets.after_us(act.seen_size) or 0)
+        seen = self._ends.get(act.seen_size)
+        assert seen is not None
+        after_us = max(seen.recorded_us, self._brackets.after_us(act.seen_size) or 0)
         if not after_us - SKEW_US <= act.at_us <= self._recorded_us + SKEW_US:
             self.outside += 1
             if len(self.outside_first) < OUTSIDE_LISTED:

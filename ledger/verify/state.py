@@ -25,7 +25,7 @@ from ledger.errors import Unavailable
 from ledger.files import replace_file
 from ledger.tree.policy import Policy
 
-RULES: Final = 3
+RULES: Final = 4
 """Of ``replay``: a change of what it asks or remembers is a new number, and old files are not read any more."""
 _MAGIC: Final = b"mingjian-verify state v1\n"
 _ROOMS: Final = ("ledger.facts.", "ledger.statement.", "ledger.tree.", "ledger.verify.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,3 +72,37 @@ def test_without_signatures_a_bad_one_is_not_seen(new_book: Any, tmp_path: Path)
     folder = book.write(tmp_path / "log")
     assert verify_log(folder, book.policy, signatures=False).ok
     assert not verify_log(folder, book.policy).ok
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_report_is_the_same_whatever_the_number_of_processes(new_book: Any, tmp_path: Path, seed: int) -> None:
+    """A log in which nothing, one thing or two things are wrong: first fault, code, words and counts."""
+    chance = random.Random(seed)
+    book = new_book.importing()
+    book.import_cases(60, events=9, per_batch=10)
+    for case, wrong in enumerate(chance.choices(_WRONG, k=min(seed, 2)), start=chance.randrange(50)):
+        wrong(book, case)
+        book.seal()
+        book.import_cases(2)
+    folder = book.write(tmp_path / "log")
+    one, *others = (verify_log(folder, book.policy, workers=workers) for workers in (1, 2, 3))
+    assert one.ok == (seed == 0)
+    for other in others:
+        assert other.faults == one.faults
+        # With a fault the counts are of what was reached, and signatures are checked ahead.
+        assert other == (one if one.ok else replace(one, signatures=other.signatures))
+
+
+def _spoiled(book: Any, case: int) -> None:
+    book.imported(case, 10)
+    book.replace_last(spoil(book.last))
+
+
+_WRONG: list[Any] = [
+    _spoiled,
+    lambda book, case: book.imported(case, 10, seq=99),
+    lambda book, case: book.imported(case, 10, role="key_officer"),
+    lambda book, case: book.imported(case, 10, request="r-9"),
+    lambda book, case: book.imported(case, 10, data={"ordinal": -1}),
+    lambda book, case: book.imported(case, 10, seen_size=7),
+]
