@@ -10,8 +10,6 @@ import os
 import sys
 from typing import Literal
 
-import orjson
-
 from ledger.errors import MingjianError
 
 Lang = Literal["zh", "en"]
@@ -31,6 +29,8 @@ def plain(text: str) -> str:
 def complain(error: MingjianError, *, as_json: bool) -> None:
     """Say what could not be done: one line of JSON on standard output, or words on the other."""
     if as_json:
+        import orjson  # only where something went wrong: it takes as long to load as hashing some thousand entries
+
         print(orjson.dumps(error.as_json(), default=str).decode(), flush=True)
         return
     print(plain(f"error: {error.message}"), file=sys.stderr)

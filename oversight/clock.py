@@ -32,9 +32,9 @@ import structlog
 from ledger.door.desk import Desk
 from ledger.door.hall import Hall
 from ledger.errors import Conflict, MingjianError, Refused
-from ledger.facts.calendar import Calendar
-from ledger.facts.card_rules import Adopted, BeforeDue, Pack, PastDue, Share, firings, in_force
-from ledger.facts.case_clocks import ItemRules, TimedAct, case_clocks, day_at, parse_item, us_of
+from ledger.facts.calendar import Calendar, YearSchedule
+from ledger.facts.card_rules import Adopted, ClockWhen, Pack, firings, in_force, trading_rules
+from ledger.facts.case_clocks import ItemRules, TimedAct, day_at, parse_item, us_of
 from ledger.facts.duties import (
     Duty,
     RunKey,
@@ -43,20 +43,23 @@ from ledger.facts.duties import (
     case_duties,
     day_after,
     expiry,
+    known_since,
     lapse,
     missed,
     passed,
     patterns,
+    reckon,
     recomputed,
     run_key,
     unbegun,
 )
 from ledger.facts.registry import CLOCK_ACTOR, Registry
+from ledger.facts.trading_clocks import TradingRules
 from ledger.statement import StatementId, instant_text, open_statement
 from ledger.store.database import Connection
 from ledger.store.sequencer import now_us
-from projections import cards, cases, clocks, lapses, registries, tickets
-from projections.runner import Projector, read_position, swap_lock
+from projections import cards, cases, clocks, lapses, registries, tickets, trades
+from projections.runner import Projector, read_position, unmoved
 
 SAMPLES: Final = Path(__file__).parent / "packs"
 _CASES: Final = 200
@@ -68,7 +71,7 @@ log = structlog.get_logger()
 
 
 def sample(name: str = "ninety") -> bytes:
-    """The file of a shipped pack: ``ninety`` or ``day-before``. They are samples: no rule of the district is known."""
+    """The file of a shipped pack: ``ninety``, ``day-before``, ``trading``. Samples all: no rule of ours is known."""
     return (SAMPLES / f"{name}.json").read_bytes()
 
 
@@ -102,7 +105,9 @@ class Stated:
 
 @dataclass(slots=True)
 class _Case:
-    """One case as the log has it. ``known``: run → since when it is known as it stands; ``cards``: raised on it."""
+    """One case as the log has it. ``known``: run → since when it is known as it stands; ``cards``: raised on it;
+    ``rules``: of a trading procedure, which no item stands behind.
+    """
 
     stream: str
     version: str
@@ -111,6 +116,7 @@ class _Case:
     leaves: dict[int, int] = field(default_factory=dict)  # seq → leaf
     known: dict[RunKey, int] = field(default_factory=dict)
     cards: list[dict[str, Any]] = field(default_factory=list)
+    rules: TradingRules | None = None
 
 
 class SystemClock:
@@ -150,25 +156,23 @@ class SystemClock:
             self._position = position
         return stated
 
-    def would_raise(self, pack: Pack) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+    def would_raise(self, pack: Pack) -> Iterator[tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]]:
         """The cards that ``pack`` would have raised by now had it always been in force, and those that stand in the
-        log, by stream.
+        log, by stream; some cases at a time, each of them once.
 
         Validity is not applied; nothing is stated.
         """
         self._projector.catch_up()
         registry, now, always = self._hall.door.registry()[1], self._now(), Adopted(pack)
         calendar = registry.calendar()
-        would: dict[str, dict[str, Any]] = {}
-        raised: dict[str, dict[str, Any]] = {}
-        with self._hall.database.use("reader") as connection, connection.transaction():
-            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            swap_lock(connection)
-            streams = cases.streams(connection)
+        with self._hall.database.use("reader") as connection, unmoved(connection):
+            streams = cases.streams(connection) + trades.streams(connection)
             for low in range(0, len(streams), _CASES):
-                for case in self._load(connection, streams[low : low + _CASES]):
+                would: dict[str, dict[str, Any]] = {}
+                raised: dict[str, dict[str, Any]] = {}
+                for case in self._load(connection, streams[low : low + _CASES], trading_rules([pack])):
                     seen = self._seen(case, registry)
-                    reckoned = case_clocks(seen.rules, case.acts, as_of_us=now, calendar=calendar)
+                    reckoned = reckon(seen.rules, case.acts, as_of_us=now, calendar=calendar)
                     found = firings(always, reckoned, calendar=calendar.as_known(day_at(now)), validity=False)
                     duties = [
                         card(seen, pack, each.rule, run_key(each.run), us_of(each.at), of=each.run, by_us=0)
@@ -177,7 +181,7 @@ class SystemClock:
                     for duty in (*duties, *patterns(seen, [always], validity=False)):
                         would[duty.stream] = {**duty.values, "fired_us": duty.due_us}
                     raised |= {one["stream"]: one for one in case.cards if one["stage"] != "revoked"}
-        return would, raised
+                yield would, raised
 
     # ------------------------------------------------------------------------------------------- what is due
 
@@ -185,17 +189,16 @@ class SystemClock:
         registry = self._hall.door.registry()[1]
         calendar = registry.calendar()
         duties: list[Duty] = []
-        with self._hall.database.use("reader") as connection, connection.transaction():
-            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            swap_lock(connection)
+        with self._hall.database.use("reader") as connection, unmoved(connection):
             position = read_position(connection).position
 
             def streaks(unit: str, rule: str, until_us: int, many: int) -> list[bool]:
                 return cards.last_promises(connection, unit=unit, rule=rule, until_us=until_us, limit=many)
 
             streams = sorted(self._streams(connection, now))
+            trading = trading_rules(each.pack for each in self._adopted)
             for low in range(0, len(streams), _CASES):
-                for case in self._load(connection, streams[low : low + _CASES]):
+                for case in self._load(connection, streams[low : low + _CASES], trading):
                     self._check_stop()
                     seen = self._seen(case, registry)
                     found = case_duties(seen, self._adopted, calendar=calendar, now_us=now, streaks=streaks)
@@ -218,7 +221,7 @@ class SystemClock:
             for row in registries.published(connection, "rulepack")
         )
         if since is None or adopted != self._adopted:
-            found |= clocks.running(connection)
+            found |= clocks.running(connection) | set(trades.opened(connection))
             self._adopted = adopted
         if since is None:
             since = self._hint()
@@ -232,7 +235,10 @@ class SystemClock:
         except (OSError, ValueError, KeyError, TypeError):
             return 0
 
-    def _load(self, connection: Connection, streams: Sequence[str]) -> Iterator[_Case]:
+    def _load(self, connection: Connection, streams: Sequence[str], trading: TradingRules) -> Iterator[_Case]:
+        procedures = [stream for stream in streams if stream.startswith("trading/")]
+        yield from self._load_trades(connection, procedures, trading)
+        streams = [stream for stream in streams if not stream.startswith("trading/")]
         found = {row[0]: _Case(*row) for row in cases.rules_of(connection, streams)}
         for stream, leaf, act in cases.timed_acts(connection, streams):
             found[stream].acts.append(act)
@@ -240,7 +246,27 @@ class SystemClock:
         self._load_known(connection, found)
         for one in cards.cards_of(connection, streams):
             found[one["case"]].cards.append(one)
-        return iter(found.values())
+        yield from found.values()
+
+    def _load_trades(self, connection: Connection, streams: Sequence[str], rules: TradingRules) -> Iterator[_Case]:
+        if not streams:
+            return
+        found: dict[str, _Case] = {}
+        for stream, leaf, act in trades.timed_acts(connection, streams):
+            case = found.get(stream)
+            if case is None:
+                case = found[stream] = _Case(stream, "", act.data["buyer"], rules=rules)
+            case.acts.append(act)
+            case.leaves[act.seq] = leaf
+        for one in cards.cards_of(connection, streams):
+            found[one["case"]].cards.append(one)
+        schedules = [
+            (row["recorded_us"], YearSchedule.from_json(row["data"]))
+            for row in registries.published(connection, "calendar")
+        ]
+        for case in found.values():
+            case.known = known_since(rules, case.acts, schedules)
+            yield case
 
     def _load_known(self, connection: Connection, found: dict[str, _Case]) -> None:
         """Since when each run is known as it stands: the leaf from which its start, limit and due are what they are."""
@@ -254,13 +280,13 @@ class SystemClock:
             found[stream].known[clock, branch, step, number] = recorded[leaf]
 
     def _seen(self, case: _Case, registry: Registry) -> Seen:
-        if case.version not in self._rules:
+        if case.rules is None and case.version not in self._rules:
             version = registry.item_versions[StatementId(bytes.fromhex(case.version))]
             self._rules[case.version] = parse_item(version.data)
         return Seen(
             stream=case.stream,
             unit=case.unit,
-            rules=self._rules[case.version],
+            rules=case.rules or self._rules[case.version],
             acts=case.acts,
             raised=frozenset(one["stream"] for one in case.cards),
             known=lambda: case.known,
@@ -270,14 +296,16 @@ class SystemClock:
     def _seals(self, leaf: int) -> bool:
         return bool(open_statement(self._hall.reader.entries(leaf, leaf + 1)[0].entry).sd)
 
-    def _revocations(self, case: _Case, rules: ItemRules, calendar: Calendar, now: int) -> Iterator[Duty]:
+    def _revocations(
+        self, case: _Case, rules: ItemRules | TradingRules, calendar: Calendar, now: int
+    ) -> Iterator[Duty]:
         """Cards that were not due when they were raised, as one reckons now."""
         known = {(rule.id, rule.version): (rule, each.pack) for each in self._adopted for rule in each.pack.rules}
         for one in case.cards:
             rule, pack = known.get((one["rule"], one["version"]), (None, None))
             if rule is None or pack is None or one["stage"] == "revoked" or one["proposed"]:
                 continue
-            if not isinstance(rule.when, Share | BeforeDue | PastDue):
+            if not isinstance(rule.when, ClockWhen):
                 continue
             run = (one["clock"], one["branch"], one["step"], one["run"])
             at = recomputed(case.acts, rules, rule, run, pack, calendar, one["raised_us"], now)

@@ -6,9 +6,11 @@
     refused  ─▶ ten working days later its provisional holds lapse, by event, unless somebody extended them
 
 Promise: nobody waits for anybody: the clock does it at the next look, a fraction of a second later, before anyone has
-read the complaint. Each thing is stated once, whatever dies on the way: its request is made of the complaint's id. The
-rules are ``ledger.facts.disputed``'s. A hold that a rule keeps back (too many complaints about one ticket or through
-one channel, held footage past its share of the disk) is put off by an event that says until when the footage lives.
+read the complaint. One that names its events and came since the clock began is read from the log itself, so that its
+hold waits for no derived table; all others are found there, for they must be counted. Each thing is stated once,
+whatever dies on the way: its request is made of the complaint's id. The rules are ``ledger.facts.disputed``'s. A hold
+that a rule keeps back (too many complaints about one ticket or through one channel, held footage past its share of the
+disk) is put off by an event that says until when the footage lives.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from typing import Any, Final
 import psycopg
 import structlog
 
+from ledger.cases.cameras import cameras_as_of
 from ledger.door.desk import Desk
 from ledger.door.door import Outcome, Wish
 from ledger.door.hall import Hall
@@ -52,29 +55,31 @@ from ledger.facts.footage import (
 from ledger.facts.registry import CLOCK_ACTOR
 from ledger.statement import Statement, StatementId, instant_text, open_statement
 from ledger.store.database import Connection
+from ledger.store.reading import FOLLOW_LIMIT
 from ledger.store.sequencer import now_us
-from projections import complaints, registries
-from projections.runner import swap_lock
+from projections import complaints
+from projections.runner import read_position, unmoved
 
 POLL_S: Final = 0.2
 _PAUSE_S: Final = 5.0
 _PUT_BACK_US: Final = 60_000_000
 _ENDS_EVERY: Final = 50  # looks between two looks at what ends
+_RECEIVED: Final = "complaint.received.v1"
+_ANSWERS: Final = frozenset({"complaint.evidence_held.v1", "complaint.evidence_missing.v1"})
 log = structlog.get_logger()
 
 
 def run_holds(hall: Hall, stop: threading.Event) -> None:
     """Look until ``stop``. The projections must be kept up beside it."""
-    keeper, looks = HoldKeeper(hall), 0
+    keeper, looks = None, 0
     while not stop.is_set():
         try:
+            keeper = keeper or HoldKeeper(hall)
             keeper.hold()
             if looks % _ENDS_EVERY == 0:
                 keeper.end()
             looks += 1
             stop.wait(POLL_S)
-        except psycopg.errors.UndefinedTable:
-            stop.wait(1.0)  # the projections are not made yet
         except (MingjianError, psycopg.Error) as error:
             log.warning("holds do not get on; trying again", error=str(error).strip())
             stop.wait(_PAUSE_S)
@@ -95,6 +100,8 @@ class HoldKeeper:
     def __init__(self, hall: Hall, *, now: Callable[[], int] = now_us) -> None:
         self._hall, self._now = hall, now
         self._put_back: dict[str, int] = {}  # complaint → until when
+        self._followed = hall.reader.head().size
+        self._new: dict[str, dict[str, Any]] = {}  # complaint → what came behind what is folded
         self._desk = Desk(
             door=hall.door, actor=CLOCK_ACTOR, key=hall.keyring.own("clock"), role="system_clock", clock=now
         )
@@ -108,8 +115,9 @@ class HoldKeeper:
         """
         now = self._now()
         self._put_back = {stream: until for stream, until in self._put_back.items() if until > now}
-        with self._read() as connection:
-            found = complaints.unsought(connection, without=sorted(self._put_back))
+        position, found = self._folded()
+        self._follow(position)
+        found += [one for stream, one in self._new.items() if stream not in self._put_back]
         held = []
         for one in found:
             try:
@@ -117,28 +125,58 @@ class HoldKeeper:
             except (Refused, Evidence) as error:
                 log.warning("a complaint's footage was not looked for", complaint=one["stream"], why=str(error))
                 done = False
+            self._new.pop(one["stream"], None)  # or it is found among what is folded, when it is
             if done:
                 held.append(one["stream"])
             else:
                 self._put_back[one["stream"]] = now + _PUT_BACK_US
         return held
 
+    def _folded(self) -> tuple[int, list[dict[str, Any]]]:
+        """How far the projections are, and the complaints there for which nobody has looked."""
+        try:
+            with self._read() as connection:
+                found = complaints.unsought(connection, without=sorted(self._put_back))
+                return read_position(connection).position, found
+        except psycopg.errors.UndefinedTable:
+            return 0, []  # they are not made yet
+
+    def _follow(self, position: int) -> None:
+        """Take in the complaints about events that came since the last look, but for what the projections have."""
+        self._new = {stream: one for stream, one in self._new.items() if one["received_index"] >= position}
+        self._followed, size = max(self._followed, position), self._hall.reader.head().size
+        while self._followed < size:
+            stop = min(size, self._followed + FOLLOW_LIMIT)
+            entries = self._hall.reader.entries(self._followed, stop)
+            acts = {one.index: open_statement(one.entry) for one in entries if _RECEIVED.encode() in one.entry}
+            recorded = self._hall.reader.recorded_us(sorted(acts)) if acts else {}
+            voided = self._hall.reader.voided([act.id for act in acts.values()]) if acts else set()
+            for index, act in acts.items():
+                if act.type == _RECEIVED and act.data.get("events") and act.id not in voided:
+                    said = {"stream": act.stream, "channel": act.data["channel"]}
+                    self._new[act.stream] = said | {"received_index": index, "received_us": recorded[index]}
+            self._followed = stop
+
     def _hold(self, complaint: Mapping[str, Any]) -> bool:
         stream, act = complaint["stream"], self._received(complaint)
+        if self._is_answered(stream):
+            return True
         disputed = read_disputed(self._hall, act, complaint["received_index"])
-        with self._read() as connection:
-            cameras = cameras_at(connection, disputed.position)
-            made = complaints.holds_of(connection, [stream])
-            others = self._others(connection, complaint)
+        cameras = cameras_as_of(self._hall, disputed.position)
         spans = spans_on(cameras, disputed.moments)
         if not spans:
             return self._say([self._missing(act, "no_camera" if disputed.moments else "no_window")])
-        if made:  # by one who died before the complaint said so
-            placed = [hold["hold"] for hold in made if not hold["waits"]]
-            waiting = [(hold["camera"], hold["expires_us"], "deferred") for hold in made if hold["waits"]]
-        else:
+        states = {camera: self._footage(camera) for camera in spans}
+        placed = [id_.hex() for one in states.values() for id_, hold in one.holds.items() if hold.ground == stream]
+        waiting = [
+            (camera, hold.expires_us or 0, "deferred")
+            for camera, one in states.items()
+            for hold in one.deferred.values()
+            if hold.ground == stream
+        ]
+        if not placed and not waiting:  # else by one who died before the complaint said so
             try:
-                placed, waiting = self._place(complaint, act, disputed, spans, cameras, others)
+                placed, waiting = self._place(complaint, act, disputed, spans, cameras, states)
             except (Refused, Conflict) as error:
                 log.warning("a hold was not placed", complaint=stream, why=str(error))
                 return False
@@ -155,12 +193,11 @@ class HoldKeeper:
         disputed: Disputed,
         spans: Mapping[str, Sequence[tuple[int, int]]],
         cameras: Mapping[str, Mapping[str, Any]],
-        others: int,
+        states: Mapping[str, Footage],
     ) -> tuple[list[str], list[tuple[str, int, str]]]:
         """Place or put off what is to be held, all at once: the holds' ids, and what waits (camera, until, why)."""
         wishes, waiting = [], []
-        states = {camera: self._footage(camera) for camera in spans}
-        why = _kept_back(act, disputed, states.values(), others)
+        why = _kept_back(act, disputed, states.values(), 0 if disputed.subjects else self._others(complaint))
         for camera, held in spans.items():
             until = footage_until(held, cameras[camera]["retention_days"])
             reason = why or ("held_space" if states[camera].is_full else None)
@@ -194,10 +231,14 @@ class HoldKeeper:
         index = complaint["received_index"]
         return open_statement(self._hall.reader.entries(index, index + 1)[0].entry)
 
-    def _others(self, connection: Connection, complaint: Mapping[str, Any]) -> int:
+    def _is_answered(self, stream: str) -> bool:
+        return any(open_statement(entry).type in _ANSWERS for _, _, entry in self._hall.reader.stream(stream))
+
+    def _others(self, complaint: Mapping[str, Any]) -> int:
         """How many complaints that name no event came through the same channel within a day before."""
         since, index = complaint["received_us"] - DAY_US, complaint["received_index"]
-        return complaints.earlier_unnamed(connection, complaint["channel"], since_us=since, before_index=index)
+        with self._read() as connection:
+            return complaints.earlier_unnamed(connection, complaint["channel"], since_us=since, before_index=index)
 
     def _confirm_by(self, complaint: Mapping[str, Any], disputed: Disputed) -> str | None:
         if disputed.subjects:
@@ -239,10 +280,13 @@ class HoldKeeper:
     def end(self) -> list[Outcome]:
         """Let lapse what nobody confirmed, and what was refused ten working days ago; keep what was accepted."""
         now = self._now()
-        with self._read() as connection:
-            lapsing = complaints.to_lapse(connection, now_us=now)
-            accepted = complaints.to_keep(connection)
-            refused = complaints.refused(connection)
+        try:
+            with self._read() as connection:
+                lapsing = complaints.to_lapse(connection, now_us=now)
+                accepted = complaints.to_keep(connection)
+                refused = complaints.refused(connection)
+        except psycopg.errors.UndefinedTable:
+            return []
         done: list[Outcome] = []
         for hold in accepted:
             if hold["expires_us"] is None or hold["expires_us"] > now:
@@ -283,9 +327,7 @@ class HoldKeeper:
 
     @contextmanager
     def _read(self) -> Iterator[Connection]:
-        with self._hall.database.use("reader") as connection, connection.transaction():
-            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            swap_lock(connection)
+        with self._hall.database.use("reader") as connection, unmoved(connection):
             yield connection
 
 
@@ -318,9 +360,3 @@ def read_disputed(hall: Hall, received: Statement, received_index: int) -> Dispu
         subjects.append(act.stream)
     position = max(placed.values(), default=received_index) + 1
     return Disputed(tuple(moments), tuple(dict.fromkeys(subjects)), position)
-
-
-def cameras_at(connection: Connection, position: int) -> dict[str, dict[str, Any]]:
-    """The cameras registered as of ``position``, by id, as they were registered then."""
-    rows = registries.entries(connection, "camera", position=position)
-    return {row["stream"].partition("/")[2]: row["data"] for row in rows if row["type"] != "camera.retired.v1"}

@@ -32,17 +32,21 @@ def on_live(clock: SystemClock, pack: Pack, *, beside_others: bool = False) -> d
 
     ``beside_others``: it would be in force beside the other packs, so only cards of its own name can vanish.
     """
-    would, raised = clock.would_raise(pack)
-    if beside_others:
-        raised = {stream: card for stream, card in raised.items() if card["pack"] == pack.name or stream in would}
     left_out = [rule.id for rule in pack.rules if isinstance(rule.when, Streak)]
+    appear: list[dict[str, Any]] = []
+    vanish: list[dict[str, Any]] = []
+    for would, raised in clock.would_raise(pack):
+        appear += [card for stream, card in would.items() if stream not in raised]
+        vanish += [
+            card
+            for stream, card in raised.items()
+            if stream not in would
+            and card["rule"] not in left_out
+            and not (beside_others and card["pack"] != pack.name)
+        ]
     return {
-        "appear": [_row(card) for stream, card in sorted(would.items(), key=_order) if stream not in raised],
-        "vanish": [
-            _row(card)
-            for stream, card in sorted(raised.items(), key=_order)
-            if stream not in would and card["rule"] not in left_out
-        ],
+        "appear": [_row(card) for card in sorted(appear, key=_order)],
+        "vanish": [_row(card) for card in sorted(vanish, key=_order)],
         "left_out": left_out,
     }
 
@@ -114,8 +118,8 @@ def _is_back_test(data: bytes) -> bool:
         return False
 
 
-def _order(each: tuple[str, dict[str, Any]]) -> tuple[int, str, str]:
-    return each[1]["fired_us"], each[1]["case"], each[1]["rule"]
+def _order(card: dict[str, Any]) -> tuple[int, str, str]:
+    return card["fired_us"], card["case"], card["rule"]
 
 
 def _row(card: dict[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from ledger.keys import SigningKey
 from ledger.registry.erasure import appointed_here, kept_here
 from ledger.store.database import Connection
 from projections import anomalies
-from projections.runner import read_position, swap_lock
+from projections.runner import read_position, unmoved
 
 CaseIds = Callable[[list[str]], dict[str, str]]
 """The source's own ids of streams, where they can still be opened."""
@@ -161,9 +161,7 @@ def refresh(hall: Hall, *, keep: int = KEPT) -> dict[str, Any]:
 
     Nothing is done where the last run saw the same; the rows stand under their position (``anomalies.stored``).
     """
-    with hall.database.use("reader") as connection, connection.transaction():
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        swap_lock(connection)
+    with hall.database.use("reader") as connection, unmoved(connection):
         standing = read_position(connection)
         last = anomalies.stored(connection, limit=0)
         if last["position"] == standing.position or standing.recorded_us is None:

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from ledger.facts.calendar import Calendar
+from ledger.facts.card_rules import terms_of
 from ledger.facts.cards import FOLD, Card, answer_due_us
+from ledger.facts.terms import Terms
 from ledger.statement import instant_us
 from ledger.store.database import Connection
 from projections.chunk import Chunk, Spans, copy_rows, named, write_rows
-from projections.clocks import calendar_before
+from projections.clocks import calendar_before, packs_before
 
 DDL: Final = """
 CREATE TABLE cards (
@@ -78,6 +80,7 @@ def apply(connection: Connection, chunk: Chunk) -> None:
     rows: list[tuple[Any, ...]] = []
     answers: list[tuple[str, int, int]] = []
     calendar: Calendar | None = None
+    terms: Terms | None = None
     spans = Spans()
     for act in acts:
         said, data = act.said, act.said.data
@@ -87,6 +90,8 @@ def apply(connection: Connection, chunk: Chunk) -> None:
         if before is None:
             if calendar is None or chunk.of("calendar"):
                 calendar = calendar_before(connection, act.index)
+            if terms is None or chunk.of("rulepack"):
+                terms = terms_of(packs_before(connection, act.index))
             rows.append(
                 (
                     said.stream,
@@ -104,7 +109,7 @@ def apply(connection: Connection, chunk: Chunk) -> None:
                     instant_us(data["fired"]),
                     act.recorded_us,
                     act.index,
-                    answer_due_us(act.recorded_us, calendar),
+                    answer_due_us(act.recorded_us, calendar, days=terms.card_answer),
                 )
             )
         elif said.type == "card.answered.v1":

@@ -271,22 +271,6 @@ def history(connection: Connection, stream: str, *, position: int | None = None)
     return named(rows, "seq leaf_index recorded_us at_us type actor role unit window stage suspended")
 
 
-def case_of(connection: Connection, stream: str) -> dict[str, Any]:
-    """A case as it is now (or NotFound)."""
-    row = connection.execute(
-        "SELECT stream, item, item_version, unit, win, stage, suspended, applied_us, received_us, changed_us,"
-        " first_index, last_index, acts, state FROM projections.approvals WHERE stream = %s",
-        (stream,),
-    ).fetchone()
-    if row is None:
-        raise NotFound(f"there is no case {stream}", code="no-case", mend="name a case that was applied for")
-    names = (
-        "stream item item_version unit window stage suspended applied_us received_us changed_us"
-        " first_index last_index acts state"
-    )
-    return named([row], names)[0]
-
-
 def streams(connection: Connection) -> list[str]:
     """The streams of all cases, closed ones too, in order."""
     return [stream for (stream,) in connection.execute("SELECT stream FROM projections.approvals ORDER BY stream")]

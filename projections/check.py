@@ -14,7 +14,7 @@ from psycopg import sql
 
 from ledger.errors import Evidence, Unavailable
 from ledger.store.database import Connection, Database
-from projections.runner import LIVE, TABLES, Projector, drop_tables, make_tables, read_position, swap_lock, take_lock
+from projections.runner import LIVE, TABLES, Projector, drop_tables, make_tables, read_position, take_lock, unmoved
 
 CHECKED: Final = "projections_checked"
 _LOCK: Final = 4823093174209363
@@ -32,9 +32,7 @@ def check_projections(database: Database) -> tuple[int, list[Evidence]]:
         try:
             # Near the head first: what is left to fold while the snapshot is held is little.
             projector.fold_to(connection, CHECKED, read_position(live).position)
-            with live.transaction():
-                live.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-                swap_lock(live)
+            with unmoved(live):
                 position = read_position(live).position
                 projector.fold_to(connection, CHECKED, position)
                 found = [each for table in sorted(TABLES) if (each := _compare(connection, live, table)) is not None]

@@ -4,6 +4,8 @@ Promise: due instants come from ``ledger.facts.case_clocks`` over the case's act
 version of one run: it holds from the leaf that made it so to the leaf that changed it. Whether a run is overdue
 depends on when one asks, so it is not stored: ``due_us`` is, and an index finds what has passed it.
 
+Procedures of trading have rows here too, which ``trades`` writes.
+
 The calendar is the shipped one with the schedules that the log holds, as known on the day of the act. A schedule that
 enters the log makes the open runs anew; one that the log knew before it was in force counts from the case's next act.
 """
@@ -17,6 +19,7 @@ from typing import Any, Final
 import orjson
 
 from ledger.facts.calendar import Calendar, YearSchedule, calendar_with
+from ledger.facts.card_rules import Pack, in_force
 from ledger.facts.case_clocks import ClocksByAct, ItemRules, TimedAct
 from ledger.facts.figures.of_cases import run_row
 from ledger.facts.registry import Registry
@@ -27,7 +30,7 @@ from projections.chunk import Act, Chunk, Spans, named
 DDL: Final = """
 CREATE TABLE clock_runs (
     stream        text    COLLATE "C" NOT NULL,
-    clock         text    COLLATE "C" NOT NULL,   -- statutory, joint, promise, gap_notice, branch, step, delivery
+    clock         text    COLLATE "C" NOT NULL,   -- statutory, joint, promise, gap_notice, branch, step, delivery …
     branch        text    COLLATE "C" NOT NULL,   -- '' for a clock of the whole case
     step          text    COLLATE "C" NOT NULL,   -- '' for other clocks
     number        bigint  NOT NULL,               -- 1, 2, … of this clock
@@ -45,12 +48,13 @@ CREATE TABLE clock_runs (
 );
 CREATE INDEX ON clock_runs (due_us) WHERE to_index IS NULL AND stopped_us IS NULL;
 CREATE INDEX ON clock_runs (stream) WHERE to_index IS NULL;
+CREATE INDEX ON clock_runs USING gist (int8range(from_index, to_index)) WHERE stopped_us IS NULL;
 """
 
 TABLES: Final = {"clock_runs": "stream, clock, branch, step, number, from_index"}
 
-_KEY: Final = {"stream": "text", "clock": "text", "branch": "text", "step": "text", "number": "bigint"}
-_VALUES: Final = "unit limit_units extension started_us stopped_us paused due_us not_before_us"
+KEY: Final = {"stream": "text", "clock": "text", "branch": "text", "step": "text", "number": "bigint"}
+VALUES: Final = "unit limit_units extension started_us stopped_us paused due_us not_before_us"
 _CASES: Final = 500
 
 
@@ -89,27 +93,28 @@ def _apply_acts(connection: Connection, registry: Registry, acts: list[Act]) -> 
         return
     calendar = calendar_before(connection, acts[0].index)
     cases = _load(connection, registry, sorted({act.said.stream for act in acts}), acts[0].index)
-    versions = Spans(_KEY)
+    versions = Spans(KEY)
     for act in acts:
         case = cases[act.said.stream]
         if case.clocks is None:
             case.clocks = ClocksByAct(case.rules, case.acts, calendar)
         case.clocks.take(TimedAct.of(act.said, act.recorded_us))
         _move(versions, act.said.stream, case, case.clocks, act)
-    versions.write(connection, "clock_runs", _VALUES)
+    versions.write(connection, "clock_runs", VALUES)
 
 
 def _apply_schedule(connection: Connection, registry: Registry, act: Act) -> None:
     rows = connection.execute(
-        "SELECT DISTINCT stream FROM clock_runs WHERE to_index IS NULL AND stopped_us IS NULL ORDER BY stream"
+        "SELECT DISTINCT stream FROM clock_runs WHERE to_index IS NULL AND stopped_us IS NULL"
+        " AND stream LIKE 'approval/%' ORDER BY stream"
     ).fetchall()
     calendar = calendar_before(connection, act.index + 1)
-    versions = Spans(_KEY)
+    versions = Spans(KEY)
     for low in range(0, len(rows), _CASES):
         cases = _load(connection, registry, [stream for (stream,) in rows[low : low + _CASES]], act.index)
         for stream, case in cases.items():
             _move(versions, stream, case, ClocksByAct(case.rules, case.acts, calendar), act)
-    versions.write(connection, "clock_runs", _VALUES)
+    versions.write(connection, "clock_runs", VALUES)
 
 
 def _move(versions: Spans, stream: str, case: _Case, clocks: ClocksByAct, act: Act) -> None:
@@ -131,6 +136,17 @@ def calendar_before(connection: Connection, before: int) -> Calendar:
     return calendar_with(tuple(YearSchedule.from_json(orjson.loads(data)) for (data,) in of_log))
 
 
+def packs_before(connection: Connection, before: int) -> list[Pack]:
+    """The rule packs in force before that leaf (for an ``apply``)."""
+    rows = connection.execute(
+        "SELECT stream, type, data::text, recorded_us FROM registry_versions WHERE kind = 'rulepack' AND NOT proposal"
+        " AND leaf_index < %s ORDER BY leaf_index",
+        (before,),
+    ).fetchall()
+    acts = ((stream, type_, orjson.loads(data), recorded_us) for stream, type_, data, recorded_us in rows)
+    return [each.pack for each in in_force(acts)]
+
+
 def _load(connection: Connection, registry: Registry, streams: list[str], before: int) -> dict[str, _Case]:
     """The cases with their acts before that leaf, and their runs as they are written."""
     cases: dict[str, _Case] = {}
@@ -145,7 +161,7 @@ def _load(connection: Connection, registry: Registry, streams: list[str], before
     ):
         act = TimedAct(seq=seq, type=type_, data=orjson.loads(data), claimed_us=at_us, recorded_us=recorded_us)
         cases[stream].acts.append(act)
-    columns = f"{' '.join(_KEY)} {_VALUES}".replace(" ", ", ")
+    columns = f"{' '.join(KEY)} {VALUES}".replace(" ", ", ")
     query = f"SELECT {columns} FROM clock_runs WHERE stream = ANY(%b) AND to_index IS NULL"  # noqa: S608 constants
     for row in connection.execute(query.encode(), (streams,)):
         cases[row[0]].runs[row[1:5]] = row[5:]
@@ -157,7 +173,7 @@ def _load(connection: Connection, registry: Registry, streams: list[str], before
 
 def case_runs(connection: Connection, stream: str, *, position: int | None = None) -> list[dict[str, Any]]:
     """The runs of one case as of ``position`` (None: now), in the order in which they started."""
-    columns = f"clock branch step number from_index {_VALUES}"
+    columns = f"clock branch step number from_index {VALUES}"
     rows = connection.execute(
         f"SELECT {columns.replace(' ', ', ')} FROM projections.clock_runs WHERE stream = %(stream)s"  # noqa: S608 constants
         " AND CASE WHEN %(position)s::bigint IS NULL THEN to_index IS NULL"
@@ -169,19 +185,26 @@ def case_runs(connection: Connection, stream: str, *, position: int | None = Non
 
 
 def due_list(
-    connection: Connection, *, before_us: int | None = None, clock: str | None = None, limit: int = 50, offset: int = 0
+    connection: Connection,
+    *,
+    position: int | None = None,
+    before_us: int | None = None,
+    clock: str | None = None,
+    limit: int = 50,
+    offset: int = 0,
 ) -> dict[str, Any]:
     """``{"n", "runs": [...]}``: running clocks by due instant, the earliest first; those due before ``before_us``.
 
-    Runs whose due date is not yet known come last.
+    As of ``position`` (None: now). Runs whose due date is not yet known come last.
     """
-    wanted = "FROM projections.clock_runs WHERE to_index IS NULL AND stopped_us IS NULL"
+    held = "to_index IS NULL" if position is None else "int8range(from_index, to_index) @> %(position)s::bigint - 1"
+    wanted = f"FROM projections.clock_runs WHERE {held} AND stopped_us IS NULL"
     wanted += " AND (%(clock)s::text IS NULL OR clock = %(clock)s)"
     wanted += " AND (%(before)s::bigint IS NULL OR due_us < %(before)s)"
-    values = {"clock": clock, "before": before_us, "limit": limit, "offset": offset}
+    values = {"clock": clock, "before": before_us, "limit": limit, "offset": offset, "position": position}
     count = connection.execute(f"SELECT count(*) {wanted}".encode(), values).fetchone()
     assert count is not None
-    columns = f"stream clock branch step number {_VALUES}"
+    columns = f"stream clock branch step number {VALUES}"
     rows = connection.execute(
         f"SELECT {columns.replace(' ', ', ')} {wanted}"
         " ORDER BY due_us, stream, clock, branch, step, number LIMIT %(limit)s OFFSET %(offset)s".encode(),
@@ -210,7 +233,7 @@ def by_clock(connection: Connection, *, now_us: int, soon_us: int, unit: str | N
 
 
 def running(connection: Connection) -> set[str]:
-    """The streams of the cases of which a clock runs, paused ones too."""
+    """The streams of the cases and trading procedures of which a clock runs, paused ones too."""
     rows = connection.execute(
         "SELECT DISTINCT stream FROM projections.clock_runs WHERE to_index IS NULL AND stopped_us IS NULL"
     )
@@ -218,10 +241,11 @@ def running(connection: Connection) -> set[str]:
 
 
 def changed_since(connection: Connection, position: int) -> set[str]:
-    """The streams of the cases that have an act, or a run that is another, from leaf ``position`` on."""
+    """The streams of the cases and procedures that have an act, or a run that is another, from leaf ``position`` on."""
     rows = connection.execute(
         "SELECT stream FROM projections.clock_runs WHERE from_index >= %(since)s"
-        " UNION SELECT stream FROM projections.approval_acts WHERE leaf_index >= %(since)s",
+        " UNION SELECT stream FROM projections.approval_acts WHERE leaf_index >= %(since)s"
+        " UNION SELECT stream FROM projections.matter_acts WHERE kind = 'trading' AND leaf_index >= %(since)s",
         {"since": position},
     )
     return {stream for (stream,) in rows}
@@ -254,6 +278,7 @@ def moved_by_schedule(connection: Connection, *, since: int) -> list[dict[str, A
         " JOIN projections.clock_runs p ON p.to_index = c.from_index"
         " AND (p.stream, p.clock, p.branch, p.step, p.number) = (c.stream, c.clock, c.branch, c.step, c.number)"
         " WHERE s.kind = 'calendar' AND NOT s.proposal AND s.leaf_index >= %s AND c.stopped_us IS NULL"
+        " AND c.stream LIKE 'approval/%%'"
         " AND p.due_us IS DISTINCT FROM c.due_us"
         " AND NOT EXISTS (SELECT FROM projections.approval_acts a WHERE a.stream = c.stream"
         " AND a.type = 'approval.clocks_recomputed.v1' AND a.data ->> 'calendar' = s.statement)"

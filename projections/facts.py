@@ -19,20 +19,23 @@ import orjson
 from psycopg import sql
 
 from ledger.facts.calendar import Calendar, calendar_with
+from ledger.facts.card_rules import in_force, terms_of
 from ledger.facts.figures.definitions import DIMENSIONS, Counted, Row
 from ledger.facts.figures.journal import Fact, Journal, Place
 from ledger.facts.figures.of_cases import COUNTED_CLOCKS, branch_place, branch_units, run_facts
 from ledger.facts.figures.rows import SUBJECTS, facts, looked_up, take
 from ledger.facts.registry import Registry
+from ledger.facts.terms import Terms
 from ledger.statement import StatementId
 from ledger.store.database import Connection
+from projections import registries
 from projections.chunk import Chunk, copy_rows, write_rows
-from projections.clocks import calendar_before
+from projections.clocks import calendar_before, packs_before
 
 DDL: Final = """
 CREATE TABLE fact_journals (
     stream  text  COLLATE "C" NOT NULL PRIMARY KEY,
-    place   text[] COLLATE "C" NOT NULL,          -- unit, window, item, centre, tier, zone; '' where not known
+    place   text[] COLLATE "C" NOT NULL,          -- unit, window, item, centre, tier, zone, class; '' where not known
     kept    jsonb NOT NULL
 );
 CREATE TABLE facts (
@@ -46,6 +49,7 @@ CREATE TABLE facts (
     centre     text   COLLATE "C" NOT NULL,
     tier       text   COLLATE "C" NOT NULL,
     zone       text   COLLATE "C" NOT NULL,
+    class      text   COLLATE "C" NOT NULL,
     kind       text   COLLATE "C" NOT NULL,
     value      bigint NOT NULL,
     second     bigint NOT NULL,
@@ -59,7 +63,7 @@ TABLES: Final = {
     "facts": "leaf_index, stream, measure, kind, at_us, value, second, unit, win, item, weight",
 }
 
-_COLUMNS: Final = "measure leaf_index stream at_us unit win item centre tier zone kind value second weight"
+_COLUMNS: Final = "measure leaf_index stream at_us unit win item centre tier zone class kind value second weight"
 _RUN: Final = "unit limit_units extension started_us stopped_us paused due_us not_before_us"
 
 
@@ -77,6 +81,8 @@ class _Look:
         self._things: dict[str, dict[str, list[tuple[int, int | None, bool, Any]]]] = {}
         self._schedules: list[int] | None = None
         self._calendars: dict[int, Calendar] = {}
+        self._adoptions: list[int] | None = None
+        self._terms: dict[int, Terms] = {}
 
     def item(self, version: str) -> Mapping[str, Any]:
         return self._registry.item_versions[StatementId(bytes.fromhex(version))].data
@@ -109,6 +115,17 @@ class _Look:
         if known not in self._calendars:
             self._calendars[known] = calendar_before(self._connection, self.index)
         return self._calendars[known]
+
+    def terms(self) -> Terms:
+        if self._adoptions is None:
+            rows = self._connection.execute(
+                "SELECT leaf_index FROM registry_versions WHERE kind = 'rulepack' AND NOT proposal"
+            )
+            self._adoptions = [index for (index,) in rows]
+        known = sum(index < self.index for index in self._adoptions)
+        if known not in self._terms:
+            self._terms[known] = terms_of(packs_before(self._connection, self.index))
+        return self._terms[known]
 
     def place(self, stream: str) -> Place | None:
         found = self._journals.get(stream)
@@ -165,9 +182,9 @@ def _load(connection: Connection, streams: set[str]) -> dict[str, Journal]:
 def _save(connection: Connection, journals: Mapping[str, Journal]) -> None:
     write_rows(
         connection,
-        "INSERT INTO fact_journals SELECT stream, ARRAY[unit, win, item, centre, tier, zone], kept::jsonb"
-        " FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[])"
-        " AS u (stream, unit, win, item, centre, tier, zone, kept)"
+        "INSERT INTO fact_journals SELECT stream, ARRAY[unit, win, item, centre, tier, zone, class], kept::jsonb"
+        " FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[],"
+        " %b::text[]) AS u (stream, unit, win, item, centre, tier, zone, class, kept)"
         " ON CONFLICT (stream) DO UPDATE SET place = excluded.place, kept = excluded.kept",
         [(stream, *journal.place, orjson.dumps(journal.kept).decode()) for stream, journal in sorted(journals.items())],
     )
@@ -270,6 +287,13 @@ def calendar_of(connection: Connection, *, position: int | None = None) -> Calen
     return calendar_with(Calendar.from_json(data for (data,) in rows).schedules)
 
 
+def terms_at(connection: Connection, *, position: int | None = None) -> Terms:
+    """The terms in force as of ``position``."""
+    rows = registries.published(connection, "rulepack", position=position)
+    acts = ((row["stream"], row["type"], row["data"], row["recorded_us"]) for row in rows)
+    return terms_of(each.pack for each in in_force(acts))
+
+
 @dataclass(frozen=True, slots=True)
 class FactSource:
     """The tables as a ``Source`` of figures. ``asked``: the position that was asked for; None is now."""
@@ -302,6 +326,10 @@ class FactSource:
     def item_versions(self) -> Sequence[str]:
         """As ``item_versions`` of this module."""
         return item_versions(self.connection, position=self.asked)
+
+    def terms(self) -> Terms:
+        """As ``terms_at`` of this module."""
+        return terms_at(self.connection, position=self.asked)
 
     def calendar(self) -> Calendar:
         """As ``calendar_of`` of this module."""

@@ -491,19 +491,6 @@ def case_list(
     return {"n": row[0], "cases": [_named(found) for found in _dicts(connection, columns + matching + page, values)]}
 
 
-def case_of(connection: Connection, stream: str) -> dict[str, Any]:
-    """One case with its public attributes (or NotFound)."""
-    found = _dicts(
-        connection,
-        "SELECT source, case_index, stream, case_no, first_us, last_us, events, flagged, flags, attributes"
-        " FROM projections.imported_cases WHERE stream = %s",
-        (stream,),
-    )
-    if not found:
-        raise NotFound(f"there is no imported case {stream}", code="no-case", mend="mingjian case list --source S")
-    return _named(found[0])
-
-
 def case_events(
     connection: Connection, stream: str, *, position: int | None = None, at_us: int | None = None
 ) -> list[dict[str, Any]]:

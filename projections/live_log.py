@@ -48,6 +48,11 @@ _ON_A_DAY_OFF: Final = "((data ->> 'day')::date = ANY(%s) OR extract(isodow FROM
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _APART: Final = ("ticket", "rating", "footage", "grant", "redaction", "live")  # asked for by themselves, or not at all
 _NAMED: Final = ("complaint", "grant")  # streams whose acts name each other
+# What has clocks: its stream, and the leaf that began it.
+_BEGUN: Final = (
+    "(SELECT stream, first_index FROM projections.approvals UNION ALL"
+    " SELECT stream, min(leaf_index) FROM projections.matter_acts WHERE kind = 'trading' GROUP BY stream)"
+)
 
 
 @dataclass(frozen=True)
@@ -275,9 +280,9 @@ class LiveRows:
         yield from (
             Raised(*row)
             for row in self._rows(
-                "SELECT a.first_index, c.raised_index, c.rule, c.colour, c.clock, c.due_us, c.fired_us, c.raised_us,"
-                " r.due_us, r.stopped_us, r.stream IS NOT NULL FROM projections.cards c"
-                " JOIN projections.approvals a ON a.stream = c.case_stream LEFT JOIN projections.clock_runs r"
+                "SELECT a.first_index, c.raised_index, c.rule, c.colour, c.clock, c.due_us, c.fired_us, c.raised_us,"  # noqa: S608 constants
+                f" r.due_us, r.stopped_us, r.stream IS NOT NULL FROM projections.cards c JOIN {_BEGUN} a"
+                " ON a.stream = c.case_stream LEFT JOIN projections.clock_runs r"
                 " ON (r.stream, r.clock, r.branch, r.step, r.number)"
                 " = (c.case_stream, c.clock, coalesce(c.branch, ''), coalesce(c.step, ''), c.run)"
                 " AND r.from_index < c.raised_index AND (r.to_index IS NULL OR r.to_index >= c.raised_index)"
@@ -289,9 +294,9 @@ class LiveRows:
     def overdue(self) -> Iterator[Overdue]:
         """Runs that passed their due instant since the first card was due, and the rules of their case's cards."""
         for case, clock, due_us, leaf, rules in self._rows(
-            "SELECT a.first_index, r.clock, r.due_us, r.from_index,"
+            "SELECT a.first_index, r.clock, r.due_us, r.from_index,"  # noqa: S608 constants
             " array(SELECT c.rule FROM projections.cards c WHERE c.case_stream = r.stream AND c.raised_index < %s)"
-            " FROM projections.clock_runs r JOIN projections.approvals a USING (stream)"
+            f" FROM projections.clock_runs r JOIN {_BEGUN} a USING (stream)"
             " WHERE r.from_index < %s AND (r.to_index IS NULL OR r.to_index >= %s)"
             " AND r.due_us < coalesce(r.stopped_us, %s) AND r.due_us < %s - 3600000000"
             " AND r.due_us > (SELECT min(fired_us) FROM projections.cards WHERE raised_index < %s)"

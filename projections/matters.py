@@ -17,6 +17,7 @@ CREATE TABLE matter_acts (
     leaf_index  bigint NOT NULL PRIMARY KEY,
     kind        text   COLLATE "C" NOT NULL,      -- of the stream: ticket, rating, mediation, footage …
     stream      text   COLLATE "C" NOT NULL,
+    seq         bigint NOT NULL,                  -- in its stream
     recorded_us bigint NOT NULL,
     at_us       bigint NOT NULL,                  -- claimed
     type        text   COLLATE "C" NOT NULL,
@@ -40,7 +41,7 @@ _NOT_HERE: Final = {"approval", "card", "anomaly", "imported", "erasure", "discl
     "read",
 }
 KINDS: Final = tuple(sorted(FOLDS.keys() - _NOT_HERE))
-_COLUMNS: Final = "leaf_index kind stream recorded_us at_us type actor role unit win data"
+_COLUMNS: Final = "leaf_index kind stream seq recorded_us at_us type actor role unit win data"
 
 
 def apply(connection: Connection, chunk: Chunk) -> None:
@@ -57,6 +58,7 @@ def apply(connection: Connection, chunk: Chunk) -> None:
                 act.index,
                 act.said.kind,
                 act.said.stream,
+                act.said.seq,
                 act.recorded_us,
                 act.said.at_us,
                 act.said.type,

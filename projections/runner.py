@@ -46,8 +46,10 @@ from projections import (
     lapses,
     matters,
     registries,
+    sources,
     tickets,
     tracked,
+    trades,
 )
 from projections.chunk import Act, Chunk
 
@@ -70,15 +72,17 @@ PROJECTIONS: Final = (
     complaints,
     facts,
     matters,
+    trades,
     lapses,
     anomalies,
     footage,
     cameras,
+    sources,
 )
 TABLES: Final = {table: order for each in PROJECTIONS for table, order in each.TABLES.items()}
 
 # Raise it when an ``apply`` comes to write other content into the same columns: the tables are then made again.
-_MEANING: Final = 1
+_MEANING: Final = 2
 _CURSOR: Final = """
 CREATE TABLE cursor (
     one         boolean PRIMARY KEY DEFAULT true CHECK (one),
@@ -131,6 +135,15 @@ def read_position(connection: Connection) -> Position:
 def swap_lock(connection: Connection) -> None:
     """Hold the tables' names still until the end of this transaction (call it before the first read)."""
     connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", (_SWAP_LOCK,))
+
+
+@contextmanager
+def unmoved(connection: Connection) -> Iterator[None]:
+    """A transaction that only reads, all of it at one position: neither a chunk nor a swap comes in between."""
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        swap_lock(connection)
+        yield
 
 
 class Projector:
@@ -207,9 +220,7 @@ class Projector:
         the run is in it: entries without content, such as empty batches, do not change it.
         """
         self.ensure()
-        with self._database.use("owner") as connection, connection.transaction():
-            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            swap_lock(connection)
+        with self._database.use("owner") as connection, unmoved(connection):
             whole = hashlib.sha256()
             for table, order in sorted(TABLES.items()):
                 name = sql.Identifier(LIVE, table)

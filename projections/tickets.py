@@ -11,7 +11,7 @@ from typing import Any, Final
 from psycopg import sql
 
 from ledger.facts.shown import ShownTicket
-from ledger.facts.ticket import FOLD, Stage, Ticket
+from ledger.facts.ticket import FOLD, LAST_WAITS, Stage, Ticket
 from ledger.store.database import Connection
 from projections.chunk import Chunk, Spans, named, write_rows
 
@@ -43,6 +43,8 @@ CREATE TABLE ticket_open (
 );
 CREATE INDEX ON ticket_open USING gist (int8range(from_index, to_index));
 CREATE INDEX ON ticket_open (stream) WHERE to_index IS NULL;
+CREATE INDEX ON ticket_open (stage, from_index) WHERE to_index IS NULL;
+CREATE INDEX ON tickets (queue, called_us) WHERE called_us IS NOT NULL;
 """
 
 TABLES: Final = {"tickets": "stream", "ticket_open": "stream, from_index"}
@@ -153,3 +155,43 @@ def waiting(
         {"position": position, "queue": queue, "window": window},
     )
     return named(rows, "stream number stage queue window since_index taken_us")
+
+
+Hall = tuple[list[str], list[str]]
+"""Windows and queues of a part of the hall."""
+
+
+def newest(connection: Connection, stage: str, *, hall: Hall | None = None, limit: int) -> dict[str, Any]:
+    """``{"n", "tickets": [{"number", "queue", "window", "calls"}]}``: open tickets in ``stage``, the last one first.
+
+    ``hall``: those of these windows or queues only.
+    """
+    wanted = (
+        " FROM projections.ticket_open o WHERE o.to_index IS NULL AND o.stage = %(stage)s"
+        " AND (%(queues)s::text[] IS NULL OR o.win = ANY(%(windows)s) OR o.queue = ANY(%(queues)s))"
+    )
+    windows, queues = (None, None) if hall is None else hall
+    values = {"stage": stage, "windows": windows, "queues": queues, "limit": limit}
+    count = connection.execute(f"SELECT count(*){wanted}".encode(), values).fetchone()
+    assert count is not None
+    rows = connection.execute(
+        "SELECT t.number, o.queue, o.win, t.calls FROM (SELECT stream, queue, win, from_index"  # noqa: S608 constants
+        f"{wanted} ORDER BY o.from_index DESC LIMIT %(limit)s) AS o JOIN projections.tickets t USING (stream)"
+        " ORDER BY o.from_index DESC".encode(),
+        values,
+    )
+    return {"n": count[0], "tickets": named(rows, "number queue window calls")}
+
+
+def waits(connection: Connection, *, since_us: int, hall: Hall | None = None) -> list[dict[str, Any]]:
+    """``{"queue", "n", "waits_us"}``: how many wait in each queue, the longest first, and how long its last
+    ``LAST_WAITS`` tickets since ``since_us`` waited for their first call.
+    """
+    rows = connection.execute(
+        "SELECT q.queue, q.n, array(SELECT t.called_us - t.taken_us FROM projections.tickets t WHERE t.queue = q.queue"
+        " AND t.called_us >= %(since)s ORDER BY t.called_us DESC LIMIT %(last)s) FROM (SELECT queue, count(*) AS n"
+        " FROM projections.ticket_open WHERE to_index IS NULL AND stage = 'taken'"
+        " AND (%(queues)s::text[] IS NULL OR queue = ANY(%(queues)s)) GROUP BY queue) AS q ORDER BY q.n DESC, q.queue",
+        {"since": since_us, "last": LAST_WAITS, "queues": None if hall is None else hall[1]},
+    )
+    return named(rows, "queue n waits_us")

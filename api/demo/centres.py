@@ -15,7 +15,7 @@ from datetime import date, timedelta
 from random import Random
 from typing import Final, NamedTuple
 
-from api.demo.district import person_name
+from api.demo.district import Item, person_name
 from api.demo.play import DAY, HOUR, MINUTE, SECOND, Play, Script, at, day_of
 from ledger.cases import (
     appointment,
@@ -35,11 +35,16 @@ from ledger.cases import (
     reservation,
     trading,
 )
+from ledger.door.desk import Desk
+from ledger.door.door import Outcome
+from ledger.facts.patrol import ENDED, live_stream
+from ledger.facts.patrol import VIEWED as LIVE_VIEWED
 from ledger.statement import StatementId, instant_text
 
 NOT_RECORDED: Final = "not_recorded"
 _TOWNS: Final = ("haicang", "xinyang", "songyu", "dongfu")
 _CHANNELS: Final = ("phone", "website", "microblog", "wechat", "qq", "forum", "sms", "window")
+_FIRMS: Final = ("construction", "planning", "env", "commerce", "land", "fire")
 _YUAN: Final = 100
 _RECENT: Final = 300
 
@@ -55,6 +60,17 @@ class Visit(NamedTuple):
 
 
 @dataclass(slots=True)
+class Awaited:
+    """An application that a firm will make from ``day`` on. ``application``: once it is made."""
+
+    day: date
+    item: Item
+    case: str = ""
+    application: StatementId | None = None
+    applied_us: int = 0
+
+
+@dataclass(slots=True)
 class Centres:
     """All that goes on beside the windows. ``recent``: the last visits; ``promised``: unit → its last promise case."""
 
@@ -64,6 +80,7 @@ class Centres:
     days: list[date]
     recent: deque[Visit] = field(default_factory=lambda: deque(maxlen=_RECENT))
     promised: dict[str, str] = field(default_factory=dict)
+    awaited: deque[Awaited] = field(default_factory=deque)
     numbers: dict[str, int] = field(default_factory=dict)
 
     def name(self, kind: str) -> str:
@@ -253,14 +270,9 @@ class Centres:
         kind = rng.choice(
             ("fire", "flood", "traffic_accident", "rescue", "public_order", "hazardous_chemicals", "other")
         )
-        emergency.raise_alarm(
-            officer,
-            name,
-            kind,
-            place="海沧区",
-            channel=rng.choice(("phone", "grid_app", "video")),
-            systems=["three_defences"],
-        )
+        channel = rng.choice(("phone", "grid_app", "video"))
+        systems = ["grid", "three_defences"] if channel == "grid_app" else ["three_defences"]
+        emergency.raise_alarm(officer, name, kind, place="海沧区", channel=channel, systems=systems)
         yield play.now_us + round((20 + rng.random() * 60) * SECOND)
         emergency.acknowledge(officer, name)
         yield play.now_us + round((30 + rng.random() * 120) * SECOND)
@@ -334,7 +346,7 @@ class Centres:
         yield play.later(3)
         winner = min(prices, key=lambda bidder: prices[bidder])
         trading.award(officer, name, winner, prices[winner])
-        yield play.later(8)
+        yield play.later(8 if rng.random() < 0.9 else 28)  # a few sign when the law's thirty days are over
         trading.sign_contract(officer, name, prices[winner])
         yield play.later(5)
         trading.start(officer, name)
@@ -356,9 +368,35 @@ class Centres:
             )
             yield play.later(rng.randrange(2, 15))
             enterprise_help.resolve(officer, name, "d1", rng.choice(("resolved", "resolved", "resolved", "referred")))
+        if rng.random() < 0.6:
+            yield from self._prepared(officer, name, rng)
         yield play.later(1)
         enterprise_help.close(officer, name)
         play.leave(f"enterprise_help/{name}")
+
+    def _prepared(self, officer: Desk, name: str, rng: Random) -> Script:
+        """A list of papers made for the firm, and the application weeks later; a few come to nothing."""
+        play = self.play
+        items = [one for one in play.district.items.values() if not one.on_the_spot and one.unit in _FIRMS]
+        item, today = rng.choice(items), day_of(play.now_us)
+        papers = rng.sample(("licence", "site_plan", "contract", "deed", "seal"), 3)
+        enterprise_help.list_papers(officer, name, "m1", item.code, papers, play.working_day(today, 20))
+        awaited = Awaited(play.working_day(today, 3 + rng.randrange(20)), item)
+        self.awaited.append(awaited)
+        for _ in range(40):
+            yield play.later(1)
+            if awaited.application is not None:
+                values = {
+                    "milestone": "m1",
+                    "case": f"approval/{awaited.case}",
+                    "application": awaited.application.hex(),
+                }
+                values["applied"] = instant_text(awaited.applied_us)
+                officer.say(enterprise_help.stream_of(name), "enterprise_help.applied_for.v1", values)
+                return
+        if not awaited.case:
+            self.awaited.remove(awaited)
+        enterprise_help.drop_milestone(officer, name, "m1", "plan_changed")
 
     def appointment(self, rng: Random) -> Script:
         """A visit at an hour of one's choice."""
@@ -434,6 +472,23 @@ class Centres:
         yield play.later(1)
         assistance.close(officer, matter)
         play.leave(f"grid/{report}", f"assistance/{matter}", f"referral/{name}")
+
+    def patrol(self, rng: Random) -> Script:
+        """An officer of the complaint centre watches a window for some minutes."""
+        officer = rng.choice(("staff/complaints-1", "staff/investigator-1", "staff/supervisor-1"))
+        stream, _ = self.watch(officer, "patrol", rng)
+        yield self.play.now_us + round((2 + rng.random() * 12) * MINUTE)
+        self.play.system().say(stream, ENDED, {"cause": "left"})  # nothing records in a play: no footage was shown
+        self.play.leave(stream)
+
+    def watch(self, actor: str, purpose: str, rng: Random, *, complaint: str | None = None) -> tuple[str, Outcome]:
+        """Somebody begins to watch a camera that covers a window; the stream and what was said."""
+        district = self.play.district
+        camera = rng.choice([name for name, data in district.cameras.items() if data["windows"]])
+        stream = live_stream(self.name("live"))
+        window = district.cameras[camera]["windows"][0]
+        values = {"camera": camera, "window": window, "purpose": purpose, "complaint": complaint}
+        return stream, self.play.desk(actor).say(stream, LIVE_VIEWED, values)
 
     def complaint(self, rng: Random) -> Script:
         """An efficiency complaint about one of the last visits, from reception to the call back."""
@@ -514,4 +569,5 @@ _BEGIN: Final[tuple[tuple[Begin, int, int, bool], ...]] = (
     (Centres.proxy, 600, 8, False),
     (Centres.referral, 200, 6, False),
     (Centres.complaint, 130, 10, False),
+    (Centres.patrol, 500, 24, False),
 )

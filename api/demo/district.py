@@ -154,6 +154,7 @@ _UNITS: Final[tuple[tuple[str, str, str, str, str | None, str | None, int, str],
 _ACTS: Final = ("办理", "变更", "注销", "补证", "延期", "年审", "查询证明", "备案")
 # Statutory limits (working days) and what the centre promises of them: never over 35 %, as the source says.
 _LIMITS: Final = ((20, 7), (20, 6), (15, 5), (30, 10), (10, 3), (45, 15), (60, 20))
+_CLASSES: Final = {"口岸": "port_policy", "港口": "port_policy", "台资": "taiwan_firm"}
 _AMENITIES: Final = ("waiting_area", "nursing_room", "medicine_box", "free_network", "help_desk")
 _NETWORKS: Final = ("video", "digital_fire", "hazardous_chemicals", "rescue")
 _FAMILY: Final = "陈林黄张李王吴刘蔡杨许郑谢郭洪邱曾廖赖徐周叶苏庄吕江何罗高肖潘"
@@ -351,7 +352,7 @@ def _items(rng: Random, units: Mapping[str, Unit]) -> dict[str, Item]:
 
 def _promised(code: str, unit: str, name: str, of: Unit, statutory: int, promise: int, *, weight: int) -> Item:
     reasons = ("site_visit", "technical_review", "collective_discussion", "expert_argument", "hearing")
-    data = {
+    data = _classed(name) | {
         "name": name,
         "unit": unit,
         "centre": of.centre,
@@ -372,8 +373,12 @@ def _promised(code: str, unit: str, name: str, of: Unit, statutory: int, promise
     return Item(code, unit, data, promise, weight)
 
 
+def _classed(name: str) -> dict[str, Any]:
+    return next(({"class_": code} for word, code in _CLASSES.items() if word in name), {})
+
+
 def _spot(code: str, unit: str, name: str, of: Unit, *, weight: int) -> Item:
-    data = {
+    data = _classed(name) | {
         "name": name,
         "unit": unit,
         "centre": of.centre,

@@ -15,7 +15,7 @@ from typing import Any, Final
 from api.demo.play import MINUTE, SECOND, Play, Script, at, once
 from ledger.door.desk import Desk
 from ledger.facts.calendar import china_mainland
-from ledger.facts.card_rules import Adopted, Pack, in_force
+from ledger.facts.card_rules import Adopted, Pack, in_force, trading_rules
 from ledger.facts.case_clocks import ItemRules, TimedAct, day_at
 from ledger.facts.duties import Duty, RunKey, Seen, case_duties, day_after, known_since, lapse, recomputed
 from ledger.facts.types import verb_of
@@ -46,7 +46,8 @@ _OPEN: Final = ("accepted_with_gaps", "in_review")
 
 @dataclass(slots=True)
 class _Watched:
-    rules: ItemRules
+    unit: str
+    rules: ItemRules | None  # None: a trading procedure, of which the packs say the limits
     acts: list[TimedAct] = field(default_factory=list)
     sealed: set[int] = field(default_factory=set)
     raised: set[str] = field(default_factory=set)
@@ -70,12 +71,12 @@ class Duties:
 
     @property
     def pack(self) -> Pack:
-        """The rules in force."""
-        return self._adopted[0].pack
+        """The rules in force for approvals."""
+        return next((each.pack for each in self._adopted if not each.pack.clocks), self._adopted[0].pack)
 
     def hear(self, act: Statement) -> None:
         """Take in an act."""
-        if act.kind == "approval":
+        if act.kind in ("approval", "trading"):
             self._hear_case(act)
         elif act.type == "card.raised.v1" and act.data["case"] in self._cases:
             self._cases[act.data["case"]].raised.add(act.stream)
@@ -91,11 +92,13 @@ class Duties:
             state = self._play.door.state(act.stream)
             if state.rules.on_the_spot:
                 return
-            self._cases[act.stream] = _Watched(state.rules)
+            self._cases[act.stream] = _Watched(state.rules.unit, state.rules)
+        elif verb == "planned" and act.seq == 1:
+            self._cases[act.stream] = _Watched(act.data["buyer"], None)
         case = self._cases.get(act.stream)
         if case is None:
             return
-        if verb == "closed":
+        if verb in ("closed", "completed", "cancelled"):
             del self._cases[act.stream]
             return
         case.acts.append(TimedAct.of(act, self._play.now_us))
@@ -104,7 +107,7 @@ class Duties:
         if verb == "accepted_with_gaps":
             last = date.fromisoformat(act.data["fill_by"])
             self._play.begin(day_after(last), once(partial(self._lapse, act.stream, last)))
-        if verb in _MOVES:
+        if verb in _MOVES or act.kind == "trading":
             self._play.begin(self._play.now_us + 1, once(partial(self._look, act.stream)))
 
     # ---------------------------------------------------------------------------------------------- scripts
@@ -122,13 +125,14 @@ class Duties:
 
     def _do(self, stream: str, case: _Watched) -> None:
         now = self._play.now_us
+        rules = case.rules or trading_rules(each.pack for each in self._adopted)
         seen = Seen(
             stream=stream,
-            unit=case.rules.unit,
-            rules=case.rules,
+            unit=case.unit,
+            rules=rules,
             acts=case.acts,
             raised=frozenset(case.raised),
-            known=lambda: known_since(case.rules, case.acts, ()),
+            known=lambda: known_since(rules, case.acts, ()),
             sealed=case.sealed.__contains__,
         )
         found = case_duties(seen, self._adopted, calendar=self._calendar, now_us=now)
@@ -136,7 +140,7 @@ class Duties:
             self._state(duty)
             if duty.type == "card.raised.v1":
                 self.cards += 1
-                self._play.begin(self._play.now_us + SECOND, self._answered(duty.stream, case.rules.unit))
+                self._play.begin(self._play.now_us + SECOND, self._answered(duty.stream, case.unit))
         if found.next_us is not None and (case.wakes_us is None or not now < case.wakes_us <= found.next_us):
             case.wakes_us = found.next_us
             self._play.begin(found.next_us, once(partial(self._look, stream)))
@@ -144,6 +148,7 @@ class Duties:
     def take_back(self, stream: str, card: str, rule_id: str, run: RunKey) -> None:
         """Propose to revoke a card just raised that is not due, as the clock does at its next look."""
         case, now = self._cases[stream], self._play.now_us
+        assert case.rules is not None
         rule = next(rule for rule in self.pack.rules if rule.id == rule_id)
         due = recomputed(case.acts, case.rules, rule, run, self.pack, self._calendar, now, now)
         values = {"reason": "recomputed", "fires": None if due is None else instant_text(due)}

@@ -8,7 +8,8 @@ planted. Some show a second kind too, and are named for both.
     A2  claims a time long before it was recorded            A12 one visit taken in twice; decided without review
     A3  lies still for weeks                                 A13 six ratings of one window in a minute
     A4  a unit decides on the very last day                  A14 called before three who had come earlier
-    A5  six decisions in a minute                            A15 a clip looked at over and over
+    A5  six decisions in a minute                            A15 a clip looked at over and over; windows watched live
+                                                                 at night, for no complaint, all day long
     A6  decided in the middle of the night                   A16 footage that should be there is missing
     A7  papers asked for three times                         A17 a card before its time
     A8  the clock held or cheated, in four ways              A18 a single bid; a few days for bids; prices far apart
@@ -45,6 +46,7 @@ _AT_ONCE: Final = 5
 _HUGGED: Final = 12
 _ENOUGH: Final = 0.005
 """From this scale on there are promise cases enough to be planted among."""
+_MANY: Final = 0.02
 _MANY_HANDS: Final = 0.1
 """From this scale on everybody has done enough that what they never do is telling."""
 
@@ -103,6 +105,8 @@ class Oddities:
             self.play.begin(at(self.days[middle + 12 + number], 10), self.inspected_by_another(number))
         for number, begin in enumerate((self.clip_seen_often, self.clip_missing)):
             self.play.begin(at(self.days[middle + 3 + number], 11), begin())
+        for number, watch in enumerate((self.watched_at_night, self.watched_for_nothing, self.watched_all_day)):
+            self.play.begin(at(self.days[middle + 5 + number], 9), watch())
         for number, how in enumerate(("single", "short", "spread")):
             self.play.begin(at(self.days[20 + 5 * number], 10), self.odd_purchase(how))
         self._weeks(next(day for day in self.days[middle:] if day.weekday() == 0))
@@ -349,8 +353,10 @@ class Oddities:
 
     def _decided_at_once(self, day: date) -> None:
         """Six cases of one unit wait for one evening, and are decided within a minute."""
-        moment, begin = at(day, 17, 10), day - timedelta(days=8)
-        long = [one for one in self.play.district.items.values() if (one.days or 0) >= 10]
+        # Where few come it takes longer until six wait, and then their promise must be longer too.
+        ahead, promised = (8, 10) if self.scale >= _MANY else (20, 15)
+        moment, begin = at(day, 17, 10), day - timedelta(days=ahead)
+        long = [one for one in self.play.district.items.values() if (one.days or 0) >= promised]
         unit = self.rng.choice(sorted({one.unit for one in long} - {HUGGING}))
         items = [one for one in long if one.unit == unit]
         cases: list[str] = []
@@ -524,6 +530,26 @@ class Oddities:
             yield play.snapped(play.now_us + 2 * HOUR)
             said.append(play.system().say(stream, VIEWED, {**seen, "rendition": "clip", "sha256": content["sha256"]}))
         self.answer("A15", stream, *said)
+
+    def watched_at_night(self) -> Script:
+        """An officer watches a window hours after it has closed."""
+        yield at(day_of(self.play.now_us), 23, 40)
+        stream, said = self.centres.watch("staff/investigator-2", "supervision", self.rng)
+        self.answer("A15", stream, said)
+
+    def watched_for_nothing(self) -> Script:
+        """An officer watches for a complaint that nobody made."""
+        yield self.play.later(0)
+        stream, said = self.centres.watch("staff/investigator-2", "complaint", self.rng, complaint="nobody-s")
+        self.answer("A15", stream, said)
+
+    def watched_all_day(self) -> Script:
+        """An officer begins to watch again and again, fifteen times in a day."""
+        begun: list[tuple[str, Outcome]] = []
+        for number in range(15):
+            yield at(day_of(self.play.now_us), 9, 5) + number * 9 * MINUTE
+            begun.append(self.centres.watch("staff/complaints-2", "supervision", self.rng))
+        self.answer("A15", begun[0][0], *(said for _, said in begun))
 
     def clip_missing(self) -> Script:
         """Footage of a few days ago is not to be had, though it should be kept for weeks."""

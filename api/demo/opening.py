@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from api.demo.district import District
 from api.demo.play import SECOND, Play, Script, agreed
 from ledger.facts.card_rules import pack_object
@@ -10,8 +12,8 @@ from ledger.registry import catalogue, changes, keys, people, places
 _PACE_US = 4 * SECOND
 
 
-def open_district(play: Play, rules: bytes) -> Script:
-    """Register everything there is, and adopt the pack of ``rules``; between two changes a few seconds pass."""
+def open_district(play: Play, packs: Sequence[bytes]) -> Script:
+    """Register everything there is, and adopt the packs of rules; between two changes a few seconds pass."""
     district = play.district
     one, two = play.officer(1), play.officer(2)
     for person in district.people.values():
@@ -32,7 +34,8 @@ def open_district(play: Play, rules: bytes) -> Script:
         agreed(keys.add(one, person.actor, key.public, proof, custody="server"), two)
         yield play.now_us + _PACE_US
     yield from _catalogue(play, district)
-    agreed(catalogue.adopt_rules(play.desk("staff/supervisor-1"), pack_object(rules)), play.desk("staff/catalogue-1"))
+    for pack in map(pack_object, packs):
+        agreed(catalogue.adopt_rules(play.desk("staff/supervisor-1"), pack), play.desk("staff/catalogue-1"))
     first, second = play.desk("staff/custodian-1"), play.desk("staff/custodian-2")
     for code, data in district.cameras.items():
         agreed(changes.propose(first, f"camera/{code}", "camera.registered.v1", data), second)

@@ -33,6 +33,7 @@ from api.demo.visits import arrivals, cases_of_days
 from ledger.door.hall import create_ledger, open_ledger
 from ledger.door.keyring import Keyring
 from ledger.errors import Conflict, Refused
+from ledger.facts.card_rules import read_pack
 from ledger.facts.clocks import SHANGHAI
 from ledger.facts.exact import number
 from ledger.files import write_file
@@ -116,7 +117,10 @@ def seed(
             district=district(Random(int.from_bytes(derived(secret, "district"), "big")), first=first, last=end),
         )
         duties = Duties(play, Random(rng.getrandbits(64)))
-        play.begin(opening, open_district(play, sample() if rules is None else rules))
+        packs = [sample() if rules is None else rules]
+        if not read_pack(packs[0]).clocks:
+            packs.append(sample("trading"))
+        play.begin(opening, open_district(play, packs))
         play.run(at(first))
         play.flush()
         progress("opening", 1, 1)
@@ -125,7 +129,7 @@ def seed(
         ]
         centres = Centres(play, Random(rng.getrandbits(64)), scale, days)
         centres.start()
-        windows = Windows.opened(play, centres.recent, centres.promised)
+        windows = Windows.opened(play, centres)
         oddities = Oddities(play, windows, centres, duties, Random(rng.getrandbits(64)), days, scale)
         oddities.plant()
         told = _begin_stories(play, days)

@@ -14,7 +14,7 @@ from datetime import date
 from random import Random
 from typing import Final
 
-from api.demo.centres import Visit
+from api.demo.centres import Awaited, Centres, Visit
 from api.demo.district import Item, person_name
 from api.demo.play import MINUTE, SECOND, Play, Script, at, day_of
 from ledger.cases import approval, rating, ticket
@@ -43,6 +43,8 @@ class Hall:
     free_us: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     recent: deque[Visit] = field(default_factory=deque)
     promised: dict[str, str] = field(default_factory=dict)  # unit → its last promise case
+    awaited: deque[Awaited] = field(default_factory=deque)
+    expected: dict[str, Awaited] = field(default_factory=dict)  # by the case in which the firm will apply
     planted: dict[bool, deque[tuple[date, Planted]]] = field(
         default_factory=lambda: {True: deque(), False: deque()}
     )  # scripts that take the place of a usual one from a day on, by whether it is on the spot
@@ -52,8 +54,8 @@ class Hall:
     numbers: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     @classmethod
-    def opened(cls, play: Play, recent: deque[Visit], promised: dict[str, str]) -> Hall:
-        """The hall of the play's district."""
+    def opened(cls, play: Play, centres: Centres) -> Hall:
+        """The hall of the play's district. ``centres`` learns of its visits, and its firms come to apply."""
         by_unit: dict[tuple[bool, str], list[Item]] = defaultdict(list)
         for item in play.district.items.values():
             by_unit[item.on_the_spot, item.unit].append(item)
@@ -62,7 +64,7 @@ class Hall:
             for unit in play.district.windows.values():
                 if items := by_unit[spot, unit]:
                     windows.append((items, [item.weight for item in items]))
-        return cls(play, kinds, recent=recent, promised=promised)
+        return cls(play, kinds, recent=centres.recent, promised=centres.promised, awaited=centres.awaited)
 
     def choose(self, spot: bool, rng: Random) -> Item:
         """What somebody wants: of some window, so that all have the same work."""
@@ -116,8 +118,12 @@ def arrivals(hall: Hall, day: date, kinds: list[bool]) -> None:
         begin: Planted = on_the_spot if spot else promise
         if planted and planted[0][0] <= day:
             begin = planted.popleft()[1]
-        item = hall.choose(spot, rng)
-        script = begin(hall, f"{day:%Y%m%d}-{number:04}", item, Random(rng.getrandbits(64)))
+        item, case = hall.choose(spot, rng), f"{day:%Y%m%d}-{number:04}"
+        firm = next((one for one in hall.awaited if one.day <= day), None) if begin is promise else None
+        if firm is not None:
+            hall.awaited.remove(firm)
+            item, firm.case, hall.expected[case] = firm.item, case, firm
+        script = begin(hall, case, item, Random(rng.getrandbits(64)))
         play.begin(moment, script)
 
 
@@ -139,7 +145,7 @@ def received(
         ticket.call(desk, name)
         done += 5 * MINUTE
     yield play.now_us + round((0.5 + rng.random()) * MINUTE)
-    approval.apply_for(
+    said = approval.apply_for(
         desk,
         case,
         item.code,
@@ -150,6 +156,8 @@ def received(
         papers=rng.sample(_PAPERS, 2 + item.weight % 3),
         ticket=name,
     )
+    if (firm := hall.expected.pop(case, None)) is not None:
+        firm.application, firm.applied_us = said.id, play.now_us
     return desk, window, name, max(done, play.now_us + MINUTE)
 
 

@@ -22,8 +22,10 @@ _PIECE: Final = 1 << 20
 
 def clips_folder(data: Path, *inside: str) -> Path:
     """The folder, made when it is not there."""
-    folder = data.joinpath("clips", *inside)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = data
+    for name in ("clips", *inside):
+        folder /= name
+        folder.mkdir(mode=0o700, exist_ok=True)  # each by itself: made along the way it would be everybody's
     return folder
 
 

@@ -11,17 +11,9 @@ from typing import Final
 from ledger.cases.acts import act
 from ledger.door.desk import Desk
 from ledger.door.door import Outcome
-from ledger.facts.read import READ_TYPE, read_stream
-from ledger.facts.registry import Registry
+from ledger.facts.read import read_stream
 
 _HOUR_US: Final = 3_600_000_000
-
-
-def reading_role(registry: Registry, actor: str) -> str | None:
-    """The role in which ``actor`` may read: the first of theirs that the policy lets say so; None for none."""
-    held = registry.appointments.get(actor)
-    roles = () if held is None else sorted(held.roles)
-    return next((role for role in roles if registry.policy.rules_for(role, READ_TYPE)), None)
 
 
 def note_read(desk: Desk, subject: str, *, purpose: str) -> Outcome:

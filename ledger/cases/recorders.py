@@ -51,7 +51,7 @@ def known_of(hall: Hall, actor: str) -> Known:
         if open_statement(entry).type in ("key.added.v1", "key.rotated.v1")
     )
     cameras = {
-        camera: {"retention_days": said["retention_days"], "holds": _holds(hall, camera)}
+        camera: {"retention_days": said["retention_days"]} | _kept(hall, camera)
         for camera, said in _cameras(registry, actor)
     }
     return Known(sealed_upto(hall, actor), keys, cameras)
@@ -74,17 +74,18 @@ def _cameras(registry: Registry, actor: str) -> list[tuple[str, Mapping[str, Any
     ]
 
 
-def _holds(hall: Hall, camera: str) -> list[dict[str, str | None]]:
+def _kept(hall: Hall, camera: str) -> dict[str, Any]:
     state = _state(hall, footage_stream(camera))
-    holds = state.holds.values() if isinstance(state, Footage) else ()
-    return [
+    found = state if isinstance(state, Footage) else Footage()
+    holds = [
         {
             "since": instant_text(one.since_us),
             "until": instant_text(one.until_us),
             "expires": None if one.expires_us is None else instant_text(one.expires_us),
         }
-        for one in holds
+        for one in found.holds.values()
     ]
+    return {"holds": holds, "is_full": found.is_full}
 
 
 def _state(hall: Hall, stream: str) -> Any:

@@ -15,9 +15,14 @@ file has; a procedure is the stream ``trading/SOURCE/OCID``.
     awards, contracts, contracts.amendments            awarded, contract_signed, contract_amended
     contracts.implementation, contracts.status         started, paid by each transaction, completed
 
-Money is exact: an amount in CNY that is whole fen. Other currencies and parts of a fen are refused, as are several
-suppliers of one award: then the whole release is a dead letter, and what was stated before its fault stays. An
-organisation without an identifier that can be a code stands as ``x-`` and the SHA-256 of what it is called.
+A purchase in lots is a procedure for each: ``trading/SOURCE/OCID-lot-LOT``, with what the release says of that lot by
+``relatedLots``, and of all of them otherwise. Of several awards without lots the first stays with the procedure, and
+each other one is a lot of its own, ``…-lot-award-AWARD``. Of several suppliers of one award the first is the supplier,
+the others its ``partners``.
+
+Money is exact: an amount in CNY that is whole fen. Other currencies and parts of a fen are refused: then the whole
+release is a dead letter, and what was stated before its fault stays. An organisation without an identifier that can be
+a code stands as ``x-`` and the SHA-256 of what it is called.
 """
 
 from __future__ import annotations
@@ -45,6 +50,7 @@ from ledger.store.sequencer import now_us
 KIND: Final = "ocds"
 CURRENCY: Final = "CNY"
 _PACKAGES: Final = ("releases", "records")
+_DEPTH: Final = 2  # a package of records that hold releases
 _HEX64: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _ROUND: Final = re.compile(r"-round-([0-9]{1,6})", re.ASCII)
 _PLANNED: Final = frozenset({"planning", "planningUpdate"})
@@ -96,7 +102,10 @@ def opened_releases(records: Iterable[Raw]) -> Iterator[Raw]:
             yield Raw(place, raw.line, one.data, one.refused)
 
 
-def _opened(raw: Raw) -> Iterator[Raw]:
+def _opened(raw: Raw, depth: int = _DEPTH) -> Iterator[Raw]:
+    if depth == 0:
+        yield raw
+        return
     try:
         value = {} if raw.refused else parse(raw.data)
     except Malformed:
@@ -104,14 +113,16 @@ def _opened(raw: Raw) -> Iterator[Raw]:
     lists = [value.get(name) for name in _PACKAGES] if isinstance(value, dict) else []
     if any(isinstance(one, list) and any(_is_whole(each) for each in one) for one in lists):
         for inner in split_records(raw.data, names=_PACKAGES):
-            yield from _opened(inner)
+            yield from _opened(inner, depth - 1)
     else:
         yield raw
 
 
 def _is_whole(value: Any) -> bool:
     """Whether this is a release or a record, not a link to one."""
-    return isinstance(value, dict) and ("tag" in value or "releases" in value or "compiledRelease" in value)
+    if not isinstance(value, dict) or "url" in value:  # a link has a date and tags too
+        return False
+    return "tag" in value or "releases" in value or "compiledRelease" in value
 
 
 def _date_us(raw: Raw) -> int:
@@ -125,6 +136,13 @@ def _release(value: Any) -> Mapping[str, Any]:
     """The release itself, of a record its compiled one; Malformed where there is none."""
     if isinstance(value, dict) and isinstance(value.get("compiledRelease"), dict):
         value = value["compiledRelease"]
+    links = value.get("releases") if isinstance(value, dict) else None
+    if isinstance(links, list) and any(isinstance(one, dict) and "url" in one for one in links):
+        raise Refused(
+            "this record only links to its releases",
+            code="ocds-linked",
+            mend="fetch them and send them, or the record with its compiledRelease",
+        )
     if not isinstance(value, dict) or not isinstance(value.get("ocid"), str) or not value["ocid"]:
         raise Malformed(
             "this is no release: it has no ocid", code="ocds", mend="send OCDS releases or packages of them"
@@ -160,22 +178,31 @@ class OfReleases:
     def wishes(self, record: Any, registry: Registry, known: Callable[[str], Statement | None]) -> list[Wish]:
         """What the release tells and nobody has told before, and what it tells again."""
         release = _release(record)
-        ocid = release["ocid"]
-        stream = f"trading/{self.source}/{stream_part(self._secret, self.source, ocid)}"
-
-        def request(key: str) -> str:
-            return request_of(self.source, KIND, ocid, key)
-
-        made = []
-        reading = _Reading(release, lambda key: known(request(key)))
-        facts = list(reading.facts())
-        if not facts and not reading.repeats:
+        made: list[Wish] = []
+        repeats = False
+        for view in _views(release, lambda key: known(self._key(release, key)) is not None):
+            reading = _Reading(view, lambda key, view=view: known(self._key(release, view.apart + key)))  # type: ignore[misc]
+            made += self._stated(reading, view, known)
+            repeats = repeats or reading.repeats
+        if not made and not repeats:
             raise Refused(
                 "this release tells nothing that is kept here",
                 code="ocds-nothing",
                 mend="planning, tender, bids, awards and contracts are; dismiss it",
             )
-        for fact in facts:
+        return made
+
+    def _key(self, release: Mapping[str, Any], key: str) -> str:
+        return request_of(self.source, KIND, release["ocid"], key)
+
+    def _stated(self, reading: _Reading, view: _View, known: Callable[[str], Statement | None]) -> list[Wish]:
+        ocid, made = view.release["ocid"], []
+        stream = f"trading/{self.source}/{stream_part(self._secret, self.source, ocid + view.suffix)}"
+
+        def request(key: str) -> str:
+            return self._key(view.release, view.apart + key)
+
+        for fact in reading.facts():
             former = known(request(fact.key))
             at = fact.at if fact.is_own or former is None else former.at
             try:
@@ -198,11 +225,71 @@ class OfReleases:
         return made
 
 
-class _Reading:
-    """One release, read part by part."""
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What a release says of one procedure. ``suffix``: of its name; ``lot``: which it is of."""
 
-    def __init__(self, release: Mapping[str, Any], known: Callable[[str], Statement | None]) -> None:
-        self._release, self._ask = release, known
+    release: Mapping[str, Any]
+    suffix: str = ""
+    lot: str | None = None
+
+    @property
+    def apart(self) -> str:
+        """What sets its things apart from those of the ocid's other procedures."""
+        return f"{self.suffix} " if self.suffix else ""
+
+
+def _views(release: Mapping[str, Any], is_known: Callable[[str], bool]) -> Iterator[_View]:
+    """The procedures that a release tells of: one, or one for each lot, or for each award where there are several."""
+    tender, bids = _part(release, "tender"), _objects(_part(release, "bids"), "details")
+    awards, contracts = _objects(release, "awards"), _objects(release, "contracts")
+    lots = {str(one.get("id")): one for one in _objects(tender, "lots")}
+    for one in (*bids, *awards):
+        lots |= {str(lot): {} for lot in _list(one, "relatedLots") if str(lot) not in lots}
+    if lots:
+        for lot, said in lots.items():
+            mine = [one for one in awards if _is_of(one, lot, lots)]
+            about = {name: said[name] for name in ("title", "value", "status", "statusDetails") if name in said}
+            inner = {"tender": {**tender, **about}} if tender or about else {}
+            if bids:
+                inner["bids"] = {"details": [one for one in bids if _is_of(one, lot, lots)]}
+            inner |= _awarded(awards, mine, contracts)
+            yield _View({**release, **inner}, f"-lot-{_code(lot)}", _code(lot))
+        return
+    several = [one for one in awards if one.get("status") not in ("cancelled", "pending")]
+    if len(several) < 2:
+        yield _View(release)
+        return
+    first = next((one for one in several if is_known(f"award {one.get('id')}")), several[0])
+    for one in several:
+        others = [each for each in awards if each not in several]
+        apart = None if one is first else _code(f"award-{one.get('id')}")
+        yield _View({**release, **_awarded(awards, [*others, one], contracts)}, f"-lot-{apart}" if apart else "", apart)
+
+
+def _is_of(one: Mapping[str, Any], lot: str, lots: Mapping[str, Any]) -> bool:
+    """Whether a bid or award is of that lot: it says so, or says nothing of lots."""
+    related = [str(each) for each in _list(one, "relatedLots")]
+    if not related and len(lots) > 1 and "suppliers" in one:
+        raise Refused("an award of a purchase in lots names none", code="lots", mend="give awards.relatedLots")
+    return not related or lot in related
+
+
+def _awarded(
+    awards: Sequence[Mapping[str, Any]], mine: Sequence[Mapping[str, Any]], contracts: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """These awards, and the contracts made on them."""
+    theirs = {one.get("id") for one in awards if one not in mine}
+    signed = [one for one in contracts if one.get("awardID") not in theirs]
+    return ({"awards": list(mine)} if awards else {}) | ({"contracts": signed} if contracts else {})
+
+
+class _Reading:
+    """What a release says of one procedure, read part by part."""
+
+    def __init__(self, view: _View, known: Callable[[str], Statement | None]) -> None:
+        self._release, self._lot, self._ask = view.release, view.lot, known
+        release = view.release
         self.repeats = False  # whether it told something that was told before
         date = release.get("date")
         if not isinstance(date, str):
@@ -244,7 +331,8 @@ class _Reading:
     def _planning(self) -> Iterator[Fact]:
         release, tender = self._release, self._tender
         budget = _part(_part(release, "planning"), "budget")
-        value = budget.get("amount") or tender.get("value")
+        # What is planned for all lots is of none of them, where the lot says its own.
+        value = (tender.get("value") if self._lot else None) or budget.get("amount") or tender.get("value")
         key = f"planned {self._round}"
         if value is None and not self._tags & {*_PLANNED, "tender", "compiled"}:
             return
@@ -260,6 +348,7 @@ class _Reading:
             method=_needed(tender.get("procurementMethod"), "tender.procurementMethod"),
             fen=_fen(value, "planning.budget.amount"),
             ocid=release["ocid"] if check_value("code", release["ocid"]) else None,
+            lot=self._lot,
         )
         if former is not None and any(former.data.get(name) != told for name, told in fact.values.items()):
             fact = Fact("planned", f"{key} {release.get('id')}", fact.at, fact.is_own, fact.values)
@@ -348,18 +437,20 @@ class _Reading:
 
     def _awarding(self) -> Iterator[Fact]:
         for one in self._awards:
-            suppliers = _objects(one, "suppliers")
-            if len(suppliers) != 1:
-                raise Refused(
-                    f"an award has one supplier here, this one {len(suppliers)}",
-                    code="suppliers",
-                    mend="send an award for each supplier or consortium",
+            suppliers = list(dict.fromkeys(map(_organisation, _objects(one, "suppliers"))))
+            if not suppliers:
+                raise Malformed(
+                    "the release needs awards.suppliers",
+                    code="missing-field",
+                    mend="give awards.suppliers",
+                    field="awards.suppliers",
                 )
             yield self._fact(
                 "awarded",
                 f"award {one.get('id')}",
                 one.get("date"),
-                supplier=_organisation(suppliers[0]),
+                supplier=suppliers[0],
+                partners=suppliers[1:] or None,
                 fen=_fen(one.get("value"), "awards.value"),
                 document=_document(one),
             )

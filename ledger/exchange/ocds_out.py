@@ -8,8 +8,9 @@ statements. Sealed words are not in it: what is published about a purchase is pu
     {"ocid": "ocds-x-p1", "id": "ocds-x-p1-4", "date": "…", "tag": ["tenderUpdate"], "initiationType": "tender",
      "tender": {"id": "ocds-x-p1", …}, "bids": {"details": [{"id": "b-1", "status": "pending", "tenderers": […]}]}}
 
-The extensions used are those for bids and bid opening; challenges stand under ``complaints``. A tender that failed and
-is planned again keeps its ocid, and has another ``tender.id``: ``OCID-round-2``. Sums are in CNY with two places.
+The extensions used are those for bids, bid opening and lots; challenges stand under ``complaints``. A tender that
+failed and is planned again keeps its ocid, and has another ``tender.id``: ``OCID-round-2``. Sums are in CNY with two
+places.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ PREFIX: Final = "mingjian"
 _EXTENSIONS: Final = (
     "https://raw.githubusercontent.com/open-contracting-extensions/ocds_bid_extension/v1.1.5/extension.json",
     "https://raw.githubusercontent.com/open-contracting-extensions/ocds_bidOpening_extension/master/extension.json",
+    "https://raw.githubusercontent.com/open-contracting-extensions/ocds_lots_extension/v1.1.5/extension.json",
 )
 _TAGS: Final = {
     "planned": "planning",
@@ -135,9 +137,10 @@ class _Procedure:
 
     stream: str
     ocid: str = ""
+    lot: str = ""
     round: int = 1
     buyer: str = ""
-    supplier: str = ""
+    suppliers: list[str] = field(default_factory=list)
     period: dict[str, str] = field(default_factory=dict)
     contract_fen: int = 0
     challenged: dict[str, str] = field(default_factory=dict)
@@ -147,10 +150,11 @@ class _Procedure:
         verb = verb_of(act.type)
         if not self.ocid:
             self.ocid = act.data.get("ocid") or f"{PREFIX}-{self.stream.partition('/')[2].replace('/', '-')}"
+            self.lot = act.data.get("lot", "")
         parts = getattr(self, f"_{verb}")(act, act.data)
         return {
             "ocid": self.ocid,
-            "id": f"{self.ocid}-{act.seq}",
+            "id": f"{self._own}-{act.seq}",
             "date": act.at,
             "tag": [_TAGS[verb]],
             "initiationType": "tender",
@@ -159,7 +163,8 @@ class _Procedure:
 
     def _tender(self, **more: Any) -> dict[str, Any]:
         name = self.ocid if self.round == 1 else f"{self.ocid}-round-{self.round}"
-        return {"tender": {"id": name, **more}}
+        lots = {"lots": [{"id": self.lot}]} if self.lot else {}
+        return {"tender": {"id": name, **more, **lots}}
 
     def _planned(self, act: Statement, data: Mapping[str, Any]) -> dict[str, Any]:
         self.buyer = data["buyer"]
@@ -188,7 +193,10 @@ class _Procedure:
         }
 
     def _bid(self, bidder: str, **more: Any) -> dict[str, Any]:
-        return {"id": f"{self.round}-{bidder}", **more, "tenderers": [_name(bidder)]}
+        return {"id": f"{self.round}-{bidder}", **more, "tenderers": [_name(bidder)], **self._related()}
+
+    def _related(self) -> dict[str, Any]:
+        return {"relatedLots": [self.lot]} if self.lot else {}
 
     def _bids_opened(self, act: Statement, data: Mapping[str, Any]) -> dict[str, Any]:
         prices = data.get("prices", {})
@@ -216,14 +224,27 @@ class _Procedure:
         }
 
     def _awarded(self, act: Statement, data: Mapping[str, Any]) -> dict[str, Any]:
-        self.supplier = data["supplier"]
-        award = {"id": f"{self.ocid}-award-{self.round}", "status": "active", "date": act.at}
-        award |= {"value": _value(data["fen"]), "suppliers": [_name(self.supplier)]} | _documents(data, "awardNotice")
-        return self._tender(status="complete") | {"parties": [_party(self.supplier, "supplier")], "awards": [award]}
+        self.suppliers = [data["supplier"], *data.get("partners", ())]
+        award: dict[str, Any] = {"id": self._award, "status": "active", "date": act.at}
+        award |= {"value": _value(data["fen"]), "suppliers": [_name(one) for one in self.suppliers]}
+        award |= _documents(data, "awardNotice") | self._related()
+        parties = [_party(one, "supplier") for one in self.suppliers]
+        return self._tender(status="complete") | {"parties": parties, "awards": [award]}
+
+    @property
+    def _award(self) -> str:
+        return f"{self._own}-award-{self.round}"
+
+    @property
+    def _own(self) -> str:
+        """What tells this procedure's things from those of the other lots."""
+        return f"{self.ocid}-lot-{self.lot}" if self.lot else self.ocid
 
     def _contract(self, **more: Any) -> dict[str, Any]:
-        names = {"id": f"{self.ocid}-contract", "awardID": f"{self.ocid}-award-{self.round}"}
-        return {"contracts": [names | more]}
+        # Which lot a contract is of, only its lot's tender says.
+        told: dict[str, Any] = self._tender() if self.lot else {}
+        contract: dict[str, Any] = {"id": f"{self._own}-contract", "awardID": self._award, **more}
+        return told | {"contracts": [contract]}
 
     def _contract_signed(self, act: Statement, data: Mapping[str, Any]) -> dict[str, Any]:
         self.contract_fen = data["fen"]
@@ -239,7 +260,7 @@ class _Procedure:
 
     def _paid(self, act: Statement, data: Mapping[str, Any]) -> dict[str, Any]:
         paid = {"id": str(act.seq), "date": act.at, "value": _value(data["fen"])}
-        paid |= {"payer": _name(self.buyer), "payee": _name(self.supplier)}
+        paid |= {"payer": _name(self.buyer), "payee": _name(self.suppliers[0])}
         return self._contract(status="active", implementation={"transactions": [paid]})
 
     def _completed(self, act: Statement, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,6 +34,18 @@ ADAPTERS: Final[dict[str, tuple[str, ...]]] = {
     "fire": ("emergency.alarm_raised.v1",),
     "site": ("emergency.alarm_raised.v1", *_all("inspection")),
     "trading": _all("trading"),
+    # What a resident does from home, through a website or an app of the district.
+    "portal": (
+        "appointment.made.v1",
+        "appointment.moved.v1",
+        "appointment.cancelled.v1",
+        "reservation.asked.v1",
+        "reservation.withdrawn.v1",
+        "complaint.received.v1",
+        "complaint.review_asked.v1",
+        "grid.reported.v1",
+        "assistance.requested.v1",
+    ),
 }
 """Kind of system → the types its adapter may append."""
 

@@ -25,7 +25,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from ledger.errors import Refused
-from ledger.facts.stages import Matter, StageFold, check_amount, check_code, check_second_person, course
+from ledger.facts.codes import check_code
+from ledger.facts.stages import Matter, StageFold, check_amount, check_second_person, course
 from ledger.facts.types import verb_of
 
 if TYPE_CHECKING:

@@ -4,8 +4,9 @@ Promise: the same pack, clocks and calendar give the same instants anywhere. A p
 rule that could never fire, is refused with the place and what to write instead. Rules of real cities are data with
 their source; nothing of them stands here.
 
-A pack is UTF-8 JSON; ``opens`` (when a working day opens, ``09:00`` unless given) is its only optional member. In the
-log it stands as an object (``rulepack.adopted.v1``), and is named by the SHA-256 of its canonical JSON::
+A pack is UTF-8 JSON; ``opens`` (when a working day opens, ``09:00`` unless given) and ``clocks`` (limits of trading's
+stages, see ``trading_clocks``) and ``terms`` (see there) are optional. In the log it stands as an object
+(``rulepack.adopted.v1``), and is named by the SHA-256 of its canonical JSON::
 
     {"pack": "sample-ninety", "opens": "09:00", "rules": [
       {"id": "Y-90", "colour": "yellow", "when": {"clock": "promise", "share": "0.9"},
@@ -17,6 +18,7 @@ log it stands as an object (``rulepack.adopted.v1``), and is named by the SHA-25
     {"clock": C, "days_before_due": 1}      so many working days before the due day; limits above that only
     {"clock": C, "past_due": true}          the first instant after the due day's last; with "unless_past": D
                                             only while no run of clock D is past its due
+    {"clock": C, "too_short": true}         a least time of which less than the limit is left, when that was told
     {"event": TYPE, "without": [FIELD, …]}  a statement of that type that has none of these fields
     {"event": TYPE, "outside": "fees"}      a fee that was charged and is not in the item's schedule
     {"streak": 3, "of": RULE}               the unit's last three promise cases to stop each had that rule's card
@@ -33,7 +35,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -43,10 +45,13 @@ from typing import Any, Final, TypeAlias
 
 from ledger.errors import Malformed
 from ledger.facts.calendar import CalendarUnknown, WorkingDays
-from ledger.facts.case_clocks import CLOCK_NAMES, CaseClocks, ClockRun, instant_at
+from ledger.facts.case_clocks import CLOCK_NAMES, CaseClocks, ClockRun, ItemClock, instant_at
 from ledger.facts.clocks import SHANGHAI, Unit, due, local_day
 from ledger.facts.exact import decimal_fraction
 from ledger.facts.rule_files import bad_rules, day_or_none, read_rules
+from ledger.facts.terms import Terms, parse_terms
+from ledger.facts.trading_clocks import CLOCK_NAMES as TRADING_CLOCKS
+from ledger.facts.trading_clocks import LEAST, TradingRules, parse_clocks
 from ledger.facts.types import TYPES
 from ledger.statement import canonical_json
 
@@ -99,6 +104,13 @@ class PastDue:
 
 
 @dataclass(frozen=True, slots=True)
+class TooShort:
+    """Less than a least time is left."""
+
+    clock: str
+
+
+@dataclass(frozen=True, slots=True)
 class Without:
     """A statement of a type that has none of the fields."""
 
@@ -121,7 +133,7 @@ class Streak:
     rule: str
 
 
-ClockWhen: TypeAlias = Share | BeforeDue | PastDue
+ClockWhen: TypeAlias = Share | BeforeDue | PastDue | TooShort
 When: TypeAlias = ClockWhen | Without | Unscheduled | Streak
 
 
@@ -145,17 +157,25 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """Rules that are adopted together. ``opens``: (hour, minute) local; ``sha256``: of the pack in canonical JSON."""
+    """Rules that are adopted together. ``opens``: (hour, minute) local; ``sha256``: of the pack in canonical JSON;
+    ``clocks``: what it says of trading's; ``terms``: what it says of the hall's own.
+    """
 
     name: str
     opens: tuple[int, int]
     rules: tuple[Rule, ...]
     sha256: str
+    clocks: Mapping[str, ItemClock] = field(default_factory=dict)
+    terms: Terms | None = None
 
     @property
     def clock_rules(self) -> tuple[Rule, ...]:
         """Those that hang on a clock."""
-        return tuple(rule for rule in self.rules if isinstance(rule.when, Share | BeforeDue | PastDue))
+        return tuple(rule for rule in self.rules if isinstance(rule.when, ClockWhen))
+
+    def clock_of(self, rule: Rule) -> ItemClock | None:
+        """The limit of trading that the rule asks about."""
+        return self.clocks.get(rule.when.clock) if isinstance(rule.when, ClockWhen) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,10 +201,21 @@ def in_force(acts: Iterable[tuple[str, str, Mapping[str, Any], int]]) -> list[Ad
         if type_name != ADOPTED:
             continue
         pack = parse_pack(data["pack"])
-        kept = () if before is None or before.pack.opens != pack.opens else before.pack.rules
+        same = before is not None and (before.pack.opens, before.pack.clocks) == (pack.opens, pack.clocks)
+        kept = before.pack.rules if before is not None and same else ()
         since = {rule.id: before.since(rule) if before and rule in kept else recorded_us for rule in pack.rules}
         found[stream] = Adopted(pack, since)
     return [found[stream] for stream in sorted(found)]
+
+
+def trading_rules(packs: Iterable[Pack]) -> TradingRules:
+    """What the packs in force say of trading's clocks: one of them does, or none."""
+    return TradingRules(next((pack.clocks for pack in packs if pack.clocks), {}))
+
+
+def terms_of(packs: Iterable[Pack]) -> Terms:
+    """The terms in force: those that a pack says, else the samples."""
+    return next((pack.terms for pack in packs if pack.terms is not None), Terms())
 
 
 # ── Instants ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -195,6 +226,8 @@ def fires_at(when: ClockWhen, run: ClockRun, *, calendar: WorkingDays, opens: tu
     if run.clock != when.clock:
         return None
     try:
+        if isinstance(when, TooShort):
+            return run.short
         if isinstance(when, PastDue):
             return None if run.last_instant is None else run.last_instant + _INSTANT
         if isinstance(when, Share):
@@ -268,7 +301,7 @@ def firings(adopted: Adopted, clocks: CaseClocks, *, calendar: WorkingDays, vali
     """
     found, pack = [], adopted.pack
     for rule in pack.clock_rules:
-        assert isinstance(rule.when, Share | BeforeDue | PastDue)
+        assert isinstance(rule.when, ClockWhen)
         since_us = adopted.since(rule)
         since = instant_at(since_us)
         for run in clocks.runs:
@@ -305,7 +338,7 @@ def pack_object(data: bytes) -> Any:
 def parse_pack(found: Any) -> Pack:
     """The pack in an object, or Malformed with the first thing that is wrong."""
     members = {"pack", "rules"}
-    if not isinstance(found, dict) or not members <= found.keys() <= members | {"opens"}:
+    if not isinstance(found, dict) or not members <= found.keys() <= members | {"opens", "clocks", "terms"}:
         raise bad_rules("the file is not one pack", mend='write {"pack": NAME, "rules": [RULE, …]}')
     if not isinstance(found["pack"], str) or not _CODE.fullmatch(found["pack"]):
         raise bad_rules("the pack has no name", mend="name it in ASCII letters, digits, dots and dashes")
@@ -314,17 +347,20 @@ def parse_pack(found: Any) -> Pack:
         raise bad_rules("opens is no time of day", mend="write it like 09:00")
     if not isinstance(found["rules"], list) or not found["rules"]:
         raise bad_rules("the pack has no rules", mend="write at least one")
-    rules = tuple(_rule(raw, f"rule {nth}") for nth, raw in enumerate(found["rules"], start=1))
+    clocks = parse_clocks(found["clocks"]) if "clocks" in found else {}
+    rules = tuple(_rule(raw, f"rule {nth}", clocks) for nth, raw in enumerate(found["rules"], start=1))
     ids = [rule.id for rule in rules]
     if len(set(ids)) < len(ids):
         raise bad_rules("two rules have the same id", mend="give each rule an id of its own")
     for rule in rules:
         if isinstance(rule.when, Streak) and (rule.when.rule not in ids or rule.when.rule == rule.id):
             raise _never(rule.id, f"{rule.when.rule} is no other rule of the pack", "name one that is in the pack")
-    return Pack(found["pack"], (int(time[1]), int(time[2])), rules, hashlib.sha256(canonical_json(found)).hexdigest())
+    sha256 = hashlib.sha256(canonical_json(found)).hexdigest()
+    terms = parse_terms(found["terms"]) if "terms" in found else None
+    return Pack(found["pack"], (int(time[1]), int(time[2])), rules, sha256, clocks, terms)
 
 
-def _rule(raw: Any, where: str) -> Rule:
+def _rule(raw: Any, where: str, clocks: Collection[str]) -> Rule:
     if not isinstance(raw, dict) or raw.keys() != _MEMBERS:
         keys = raw.keys() if isinstance(raw, dict) else set()
         raise bad_rules(
@@ -349,7 +385,7 @@ def _rule(raw: Any, where: str) -> Rule:
     return Rule(
         id=raw["id"],
         colour=Colour(raw["colour"]),
-        when=_when(raw["when"], where),
+        when=_when(raw["when"], where, clocks),
         legal_basis=raw["legal_basis"],
         source=raw["source"],
         valid_from=begin,
@@ -358,22 +394,26 @@ def _rule(raw: Any, where: str) -> Rule:
     )
 
 
-def _when(raw: Any, where: str) -> When:
+def _when(raw: Any, where: str, clocks: Collection[str]) -> When:
     match raw:
         case {"clock": clock, "share": share, **rest} if not rest:
             found = decimal_fraction(share if isinstance(share, str) else repr(share), name=f"{where}: share")
             if not 0 < found <= _MOST_SHARE:
                 raise _never(where, f"no clock is at {share} of its limit", 'write a share such as "0.9"')
-            return Share(_clock(clock, where), found)
+            return Share(_limited(clock, where, clocks), found)
         case {"clock": clock, "days_before_due": days, **rest} if not rest:
             if type(days) is not int or not 1 <= days <= _MOST_DAYS:
                 raise _never(where, f"{days!r} is no number of days before the due day", "write 1, 2, 3 …")
-            return BeforeDue(_clock(clock, where), days)
+            return BeforeDue(_limited(clock, where, clocks), days)
         case {"clock": clock, "past_due": True, **rest} if rest.keys() <= {"unless_past"}:
-            other = _clock(rest["unless_past"], where) if rest else None
+            other = _clock(rest["unless_past"], where, clocks) if rest else None
             if other == clock:
                 raise _never(where, f"{clock} is past its due whenever it is", "name another clock in unless_past")
-            return PastDue(_clock(clock, where), other)
+            return PastDue(_limited(clock, where, clocks), other)
+        case {"clock": clock, "too_short": True, **rest} if not rest:
+            if _clock(clock, where, clocks) not in LEAST:
+                raise _never(where, f"{clock} is no least time", f"one of {', '.join(LEAST)}")
+            return TooShort(clock)
         case {"event": str(name), "without": [*fields], **rest} if not rest and fields:
             return _without(name, fields, where)
         case {"event": str(name), "outside": "fees", **rest} if not rest:
@@ -387,7 +427,7 @@ def _when(raw: Any, where: str) -> When:
     raise bad_rules(
         f"{where}: its when is none of the known forms",
         mend='one of {"clock", "share"}, {"clock", "days_before_due"}, {"clock", "past_due": true}, '
-        '{"event", "without"}, {"event", "outside": "fees"}, {"streak", "of"}',
+        '{"clock", "too_short": true}, {"event", "without"}, {"event", "outside": "fees"}, {"streak", "of"}',
         rule=where,
     )
 
@@ -410,10 +450,19 @@ def _without(name: str, fields: list[Any], where: str) -> Without:
     return Without(name, tuple(fields))
 
 
-def _clock(name: Any, where: str) -> str:
-    if not isinstance(name, str) or name not in CLOCK_NAMES:
-        raise _never(where, f"there is no clock {name!r:.80}", f"one of {', '.join(sorted(CLOCK_NAMES))}")
+def _clock(name: Any, where: str, clocks: Collection[str]) -> str:
+    known = sorted(CLOCK_NAMES | TRADING_CLOCKS)
+    if not isinstance(name, str) or name not in known:
+        raise _never(where, f"there is no clock {name!r:.80}", f"one of {', '.join(known)}")
+    if name in TRADING_CLOCKS and name not in clocks:
+        raise _never(where, f"the pack says no limit of {name}", f'write "clocks": {{"{name}": {{"limit": 30}}}}')
     return name
+
+
+def _limited(name: Any, where: str, clocks: Collection[str]) -> str:
+    if _clock(name, where, clocks) in LEAST:
+        raise _never(where, f"{name} is a least time, and too short or not", 'write "too_short": true')
+    return str(name)
 
 
 def _never(rule: str, why: str, mend: str) -> Malformed:

@@ -19,15 +19,13 @@ from ledger.facts.calendar import Calendar, CalendarUnknown
 from ledger.facts.card_rules import Colour
 from ledger.facts.case_clocks import day_at, us_of
 from ledger.facts.clocks import ClockSpec, due, last_instant_of
-from ledger.facts.stages import Matter, StageFold, check_code, course
+from ledger.facts.codes import check_code
+from ledger.facts.stages import Matter, StageFold, course
 from ledger.facts.types import verb_of
 
 if TYPE_CHECKING:
     from ledger.facts.registry import Registry
     from ledger.statement import Statement
-
-
-_ANSWER: Final = ClockSpec(1)  # one working day
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,16 +43,17 @@ def stream_of(case: str, rule: str, *run: object) -> str:
     return f"card/{hashlib.sha256(parts.encode()).hexdigest()[:32]}"
 
 
-def answer_due_us(raised_us: int, calendar: Calendar) -> int | None:
-    """The last instant (µs) at which a card is answered in time: the end of the next working day.
+def answer_due_us(raised_us: int, calendar: Calendar, *, days: int) -> int | None:
+    """The last instant (µs) at which a card is answered in time: the end of so many working days.
 
     As the calendar was known when it was raised; None where that day's year was not.
     """
+    within = ClockSpec(days)
     try:
-        day = due(_ANSWER, day_at(raised_us), calendar=calendar.as_known(day_at(raised_us)))
+        day = due(within, day_at(raised_us), calendar=calendar.as_known(day_at(raised_us)))
     except CalendarUnknown:
         return None
-    return us_of(last_instant_of(day, _ANSWER))
+    return us_of(last_instant_of(day, within))
 
 
 COURSE: Final = course(

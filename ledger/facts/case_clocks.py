@@ -39,13 +39,13 @@ claim. A pause, extension or joint review *recorded* after the due instant never
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from ledger.errors import Malformed
 from ledger.facts.calendar import Calendar, CalendarUnknown, WorkingDays
@@ -104,6 +104,18 @@ class ItemClock:
     extend_times: int
 
 
+class ClockData(Protocol):
+    """What the clocks of a matter are reckoned by: an item's rules, or a pack's for trading."""
+
+    @property
+    def clocks(self) -> Mapping[str, ItemClock]:
+        """Name → clock."""
+
+    @property
+    def grace_us(self) -> int:
+        """How far a claimed time may be off and still counts."""
+
+
 @dataclass(frozen=True, slots=True)
 class ItemRules:
     """What an item says about the handling of its cases."""
@@ -136,7 +148,7 @@ def parse_item(data: Mapping[str, Any]) -> ItemRules:
     steps = tuple(data.get("steps", ()))
     if len(set(steps)) < len(steps):
         raise Malformed("an item names each of its steps once", code="item-steps", mend="leave the second one out")
-    clocks = {name: _parse_clock(name, raw) for name, raw in data["clocks"].items()}
+    clocks = {name: parse_clock(name, raw) for name, raw in data["clocks"].items()}
     if "joint" in clocks and "statutory" not in clocks:
         raise Malformed("a joint clock stands in the place of a statutory one: give both", code="item-clock")
     on_the_spot = data["handling"] == "on_the_spot"
@@ -170,7 +182,11 @@ def last_fill_day(rules: ItemRules, accepted_on: date, calendar: WorkingDays) ->
     return found
 
 
-def _parse_clock(name: str, raw: Any) -> ItemClock:
+def parse_clock(
+    name: str, raw: Any, *, names: Collection[str] = CLOCK_NAMES, members: frozenset[str] = _MEMBERS
+) -> ItemClock:
+    """One clock of an item's or a pack's data, or Malformed. ``names`` and ``members``: those that it may have."""
+
     def wrong(why: str) -> Malformed:
         return Malformed(f"clock {name!r:.80}: {why}", code="item-clock", clock=name[:80])
 
@@ -179,10 +195,10 @@ def _parse_clock(name: str, raw: Any) -> ItemClock:
             raise wrong(f"{what} is a whole number from 1 to {_LONGEST}")
         return value
 
-    if name not in CLOCK_NAMES:
-        raise wrong(f"known clocks are {', '.join(sorted(CLOCK_NAMES))}")
-    if not isinstance(raw, dict) or "limit" not in raw or not raw.keys() <= _MEMBERS:
-        raise wrong(f"a clock has a limit and perhaps {', '.join(sorted(_MEMBERS - {'limit'}))}")
+    if name not in names:
+        raise wrong(f"known clocks are {', '.join(sorted(names))}")
+    if not isinstance(raw, dict) or "limit" not in raw or not raw.keys() <= members:
+        raise wrong(f"a clock has a limit and perhaps {', '.join(sorted(members - {'limit'}))}")
     if raw.get("unit", Unit.WORKING_DAY) not in list(Unit):
         raise wrong(f"its unit is one of {', '.join(Unit)}")
     for member in ("roll", "branch_pauses"):
@@ -279,6 +295,7 @@ class ClockState(StrEnum):
     OVERDUE = "overdue"
     STOPPED_IN_TIME = "stopped_in_time"
     STOPPED_LATE = "stopped_late"
+    STOPPED_EARLY = "stopped_early"  # of a least time, told ahead when it would end
     NOT_YET_KNOWN = "not_yet_known"  # past the bound, and the year's schedule is still missing
 
 
@@ -311,6 +328,8 @@ class ClockRun:
     elapsed: int | Fraction | None  # at the stop, else at the moment asked; None: needs a missing year
     state: ClockState
     too_late: tuple[int, ...]  # seq of pauses and extensions recorded past the due: they moved nothing
+    told: bool = False  # a least time (``trading_clocks``): ``stopped`` was told ahead, and may still lie ahead
+    short: datetime | None = None  # of such: when it was first told that less than the limit is left
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,41 +357,45 @@ class CaseClocks:
 
 
 def case_clocks(
-    item: ItemRules,
+    item: ClockData,
     acts: Iterable[TimedAct],
     *,
     as_of_us: int,
     calendar: Calendar,
     known_on: date | None = None,
+    fold: type[Fold] | None = None,
 ) -> CaseClocks:
     """The clocks of a case as of a recorded moment: acts recorded later are left out.
 
     ``acts``: the case's valid acts in ``seq`` order. ``known_on``: the calendar as known on that day, the
-    moment's own unless given.
+    moment's own unless given. ``fold``: how acts move clocks, an approval's unless given.
     """
-    fold = _folded(item, [act for act in acts if act.known_us <= as_of_us], calendar)
+    folded = _folded(fold or Fold, item, [act for act in acts if act.known_us <= as_of_us], calendar)
     view, as_of = calendar.as_known(known_on or day_at(as_of_us)), instant_at(as_of_us)
     return CaseClocks(
-        runs=tuple(_answer(run, as_of, view) for run in fold.runs),
-        back_dated=tuple(fold.back_dated),
+        runs=tuple(_answer(run, as_of, view) for run in folded.runs),
+        back_dated=tuple(folded.back_dated),
     )
 
 
 class ClocksByAct:
     """A case's clocks after each of its acts: what ``case_clocks`` says, at the cost of the new act alone."""
 
-    def __init__(self, item: ItemRules, acts: Iterable[TimedAct], calendar: Calendar) -> None:
+    def __init__(
+        self, item: ClockData, acts: Iterable[TimedAct], calendar: Calendar, *, fold: type[Fold] | None = None
+    ) -> None:
         """``acts``: those so far, valid, in ``seq`` order and recorded already."""
         self._item = item
         self._acts = list(acts)
         self._calendar = calendar
-        self._fold = _folded(item, self._acts, calendar)
+        self._how = fold or Fold
+        self._fold = _folded(self._how, item, self._acts, calendar)
 
     def take(self, act: TimedAct) -> None:
         """The next act."""
         self._acts.append(act)
         if verb_of(act.type) == "late_entry_confirmed":  # another time counts for an act before it
-            self._fold = _folded(self._item, self._acts, self._calendar)
+            self._fold = _folded(self._how, self._item, self._acts, self._calendar)
         else:
             self._fold.take(act)
 
@@ -386,7 +409,7 @@ class ClocksByAct:
 
 
 @dataclass(frozen=True, slots=True)
-class _OpenPause:
+class OpenPause:
     """A pause not resumed yet. ``clocks``: those it names, None for all that know its kind."""
 
     kind: str
@@ -397,7 +420,7 @@ class _OpenPause:
 
 
 @dataclass(slots=True)
-class _Run:
+class Run:
     clock: ItemClock
     number: int
     branch: str | None
@@ -407,8 +430,10 @@ class _Run:
     extension: int = 0
     stop: datetime | None = None
     too_late: list[int] = field(default_factory=list)
+    told: bool = False
+    short: datetime | None = None
 
-    def is_held_by(self, pause: _OpenPause) -> bool:
+    def is_held_by(self, pause: OpenPause) -> bool:
         if pause.kind not in self.clock.pauses:
             return False
         if pause.clocks is not None and self.clock.name not in pause.clocks:
@@ -417,7 +442,7 @@ class _Run:
             return True
         return self.branch is None and self.clock.branch_pauses
 
-    def hold(self, pause: _OpenPause) -> None:
+    def hold(self, pause: OpenPause) -> None:
         held = Pause(max(pause.start, self.start))
         self.held.append(Held(pause.kind, pause.branch, pause.seq, held))
 
@@ -432,16 +457,16 @@ class _Run:
         )
 
 
-class _Fold:
+class Fold:
     """Reads the acts in order; afterwards ``runs`` holds every run with its pauses, extension and stop."""
 
-    def __init__(self, item: ItemRules, calendar: Calendar, confirmed: frozenset[int]) -> None:
+    def __init__(self, item: ClockData, calendar: Calendar, confirmed: frozenset[int]) -> None:
         self.item = item
         self.calendar = calendar
         self.confirmed = confirmed
-        self.runs: list[_Run] = []
+        self.runs: list[Run] = []
         self.back_dated: list[BackDated] = []
-        self.pauses: list[_OpenPause] = []
+        self.pauses: list[OpenPause] = []
         self.gaps: set[str] = set()
         self.receipt = _EPOCH
         self.was_accepted = False
@@ -466,7 +491,7 @@ class _Fold:
             case "accepted_with_gaps":
                 self.gaps = set(data["gaps"])
                 self._accept(when, when)
-                self._suspend(act, _OpenPause(MISSING_DOCUMENT, None, None, act.seq, when))
+                self._suspend(act, OpenPause(MISSING_DOCUMENT, None, None, act.seq, when))
             case "deemed_accepted":
                 self._accept(when, self.receipt)
             case "gap_filled":
@@ -485,7 +510,7 @@ class _Fold:
                 self._stop(when, "step", branch=branch, step=step)
             case "suspended":
                 clocks = frozenset(data["clocks"]) if "clocks" in data else None
-                self._suspend(act, _OpenPause(data["pause"], branch, clocks, act.seq, when))
+                self._suspend(act, OpenPause(data["pause"], branch, clocks, act.seq, when))
             case "resumed":
                 self._resume(data["pause"], branch, when)
             case "extended":
@@ -558,7 +583,7 @@ class _Fold:
 
     # Runs.
 
-    def _open_runs(self) -> list[_Run]:
+    def _open_runs(self) -> list[Run]:
         return [run for run in self.runs if run.stop is None]
 
     def _start_by(self, rule: str, when: datetime) -> None:
@@ -567,13 +592,13 @@ class _Fold:
             if clock is not None and clock.start == rule:
                 self._start("joint" if name == "statutory" and self.is_joint else name, when)
 
-    def _start(self, name: str, when: datetime, *, branch: str | None = None, step: str | None = None) -> _Run | None:
+    def _start(self, name: str, when: datetime, *, branch: str | None = None, step: str | None = None) -> Run | None:
         clock = self.item.clocks.get(name)
         if clock is None:
             return None
         key = (name, branch, step)
         number = 1 + sum((run.clock.name, run.branch, run.step) == key for run in self.runs)
-        run = _Run(clock, number, branch, step, when)
+        run = Run(clock, number, branch, step, when)
         for pause in self.pauses:
             if run.is_held_by(pause):
                 run.hold(pause)
@@ -591,7 +616,7 @@ class _Fold:
 
     # What may move a due date.
 
-    def _may_move(self, run: _Run, act: TimedAct) -> bool:
+    def _may_move(self, run: Run, act: TimedAct) -> bool:
         known = instant_at(act.known_us)
         view = self.calendar.as_known(local_day(known))
         if may_still_move(run.due(view), run.clock.spec, known):
@@ -599,7 +624,7 @@ class _Fold:
         run.too_late.append(act.seq)
         return False
 
-    def _suspend(self, act: TimedAct, pause: _OpenPause) -> None:
+    def _suspend(self, act: TimedAct, pause: OpenPause) -> None:
         self.pauses.append(pause)
         for run in self._open_runs():
             if run.is_held_by(pause) and self._may_move(run, act):
@@ -622,8 +647,8 @@ class _Fold:
                 run.extension += act.data["days"]
 
 
-def _folded(item: ItemRules, acts: Sequence[TimedAct], calendar: Calendar) -> _Fold:
-    fold = _Fold(
+def _folded(how: type[Fold], item: ClockData, acts: Sequence[TimedAct], calendar: Calendar) -> Fold:
+    fold = how(
         item, calendar, frozenset(act.data["seq"] for act in acts if verb_of(act.type) == "late_entry_confirmed")
     )
     for act in acts:
@@ -631,9 +656,9 @@ def _folded(item: ItemRules, acts: Sequence[TimedAct], calendar: Calendar) -> _F
     return fold
 
 
-def _answer(run: _Run, as_of: datetime, view: WorkingDays, *, measured: bool = True) -> ClockRun:
+def _answer(run: Run, as_of: datetime, view: WorkingDays, *, measured: bool = True) -> ClockRun:
     spec = run.clock.spec
-    when = run.stop or as_of
+    when = as_of if run.stop is None else min(run.stop, as_of) if run.told else run.stop
     found = run.due(view)
     ran: int | Fraction | None = None
     if measured:
@@ -653,12 +678,14 @@ def _answer(run: _Run, as_of: datetime, view: WorkingDays, *, measured: bool = T
         last_instant=last_instant_of(found, spec) if found.known else None,
         stopped=run.stop,
         elapsed=ran,
-        state=_state(run, found, when),
+        state=_state_ahead(run, found, as_of) if run.told else _state(run, found, when),
         too_late=tuple(run.too_late),
+        told=run.told,
+        short=run.short,
     )
 
 
-def _state(run: _Run, found: Due, when: datetime) -> ClockState:
+def _state(run: Run, found: Due, when: datetime) -> ClockState:
     # While a pause is open and holds the clock, it has not run out: only the bounds of a calendar may be passed.
     bound = found if found.known else Due(found.not_before)
     past = found.awaits is not Awaits.PAUSE_END and when > last_instant_of(bound, run.clock.spec)
@@ -671,3 +698,17 @@ def _state(run: _Run, found: Due, when: datetime) -> ClockState:
     if any(held.pause.end is None for held in run.held):
         return ClockState.PAUSED
     return ClockState.RUNNING
+
+
+def is_short(found: Due, stop: datetime) -> bool:
+    """Whether a least time that ends at ``stop`` is less than its limit; False while its due is not known."""
+    if found.at is None:
+        return False
+    return stop < found.at if isinstance(found.at, datetime) else local_day(stop) < found.at
+
+
+def _state_ahead(run: Run, found: Due, as_of: datetime) -> ClockState:
+    assert run.stop is not None
+    if run.stop > as_of:
+        return ClockState.RUNNING
+    return ClockState.STOPPED_EARLY if is_short(found, run.stop) else ClockState.STOPPED_IN_TIME

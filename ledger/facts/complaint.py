@@ -32,7 +32,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from ledger.errors import NotAllowed, Refused
-from ledger.facts.stages import Matter, StageFold, check_code, check_names, check_second_person, course
+from ledger.facts.codes import check_code
+from ledger.facts.stages import Matter, StageFold, check_names, check_second_person, course
 from ledger.facts.types import verb_of
 from ledger.statement import instant_us
 

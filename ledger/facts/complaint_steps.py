@@ -1,7 +1,7 @@
 """The eleven steps of a complaint with footage: what is done, what is open, and by when.
 
-Promise: the same statements and calendar give the same steps anywhere. Clocks run on recorded time. The limits are a
-sample pack's: no rule of the district is known.
+Promise: the same statements and calendar give the same steps anywhere. Clocks run on recorded time. The limits are
+``terms``: those that were in force when the complaint was received.
 """
 
 from __future__ import annotations
@@ -14,11 +14,17 @@ from typing import Final
 from ledger.facts.calendar import WorkingDays
 from ledger.facts.complaint import Complaint
 from ledger.facts.disputed import working_days_after
+from ledger.facts.terms import Terms
 from ledger.facts.types import verb_of
 from ledger.statement import Statement
 
-LIMITS: Final[Mapping[int, int]] = {3: 3, 4: 5, 7: 5, 9: 30}
-"""Step → working days: from the hold, from receipt, from acceptance, from acceptance."""
+_LIMITS: Final[Mapping[int, str]] = {
+    3: "complaint_clip",  # from the hold
+    4: "complaint_accept",  # from receipt
+    7: "complaint_reply",  # from acceptance
+    9: "complaint_finish",  # from acceptance
+}
+"""Step → its term."""
 
 
 class State(StrEnum):
@@ -54,6 +60,7 @@ def eleven_steps(
     views: int,
     watched_us: int | None,
     calendar: WorkingDays,
+    terms: Terms,
     now_us: int,
 ) -> list[Step]:
     """The steps of a complaint whose valid statements, with their recorded times, are ``acts``.
@@ -79,7 +86,7 @@ def eleven_steps(
     told = last("told") if state.outcome is not None else None
 
     def step(number: int, done: int | None, start: int | None, *, needed: bool = True, extra: int = 0) -> Step:
-        limit = LIMITS.get(number)
+        limit = getattr(terms, _LIMITS[number]) if number in _LIMITS else None
         due = None if limit is None or start is None else working_days_after(start, limit + extra, calendar)
         count = {5: views, 6: len(times.get("investigated", ())), 8: len(state.findings), 11: views}.get(number, 0)
         if not needed:

@@ -31,18 +31,17 @@ from ledger.facts.approval import Approval, Stage
 from ledger.facts.calendar import Calendar, YearSchedule, calendar_with
 from ledger.facts.card_rules import (
     Adopted,
-    BeforeDue,
+    ClockWhen,
     Firing,
     Pack,
-    PastDue,
     Rule,
-    Share,
     Streak,
     Unscheduled,
     Without,
     fires_at,
     firings,
     in_force,
+    trading_rules,
 )
 from ledger.facts.cards import stream_of
 from ledger.facts.case_clocks import CaseClocks, ClockRun, ItemRules, TimedAct, case_clocks, day_at, us_of
@@ -50,6 +49,8 @@ from ledger.facts.clocks import SHANGHAI, Awaits, local_day
 from ledger.facts.reservation import Reservation
 from ledger.facts.ticket import Stage as TicketStage
 from ledger.facts.ticket import Ticket
+from ledger.facts.trading import Trading
+from ledger.facts.trading_clocks import ENDED, TradingFold, TradingRules
 from ledger.facts.types import TYPES, verb_of
 from ledger.statement import Statement, instant_text
 
@@ -79,7 +80,7 @@ class Seen:
 
     stream: str
     unit: str
-    rules: ItemRules
+    rules: ItemRules | TradingRules
     acts: Sequence[TimedAct]
     raised: frozenset[str]
     known: Callable[[], Mapping[RunKey, int]]
@@ -98,7 +99,7 @@ def case_duties(
     case: Seen, adopted: Sequence[Adopted], *, calendar: Calendar, now_us: int, streaks: Streaks | None = None
 ) -> CaseDuties:
     """Deemed acceptance and cards of one case by ``now_us``; without ``streaks`` none that hang on other cases."""
-    reckoned = case_clocks(case.rules, case.acts, as_of_us=now_us, calendar=calendar)
+    reckoned = reckon(case.rules, case.acts, as_of_us=now_us, calendar=calendar)
     view = calendar.as_known(day_at(now_us))
     found = _once(firing for each in adopted for firing in firings(each, reckoned, calendar=view))
     due = list(_deemed(case, reckoned, now_us))
@@ -113,6 +114,14 @@ def case_duties(
     coming += [deemed_at(run) for run in reckoned.runs if run.clock == "gap_notice" and run.due.known]
     next_us = min((moment for moment in coming if moment > now_us), default=None)
     return CaseDuties([one for one in due if one.stream not in case.raised], next_us)
+
+
+def reckon(
+    rules: ItemRules | TradingRules, acts: Iterable[TimedAct], *, as_of_us: int, calendar: Calendar
+) -> CaseClocks:
+    """The clocks of an approval, or of a trading procedure."""
+    fold = TradingFold if isinstance(rules, TradingRules) else None
+    return case_clocks(rules, acts, as_of_us=as_of_us, calendar=calendar, fold=fold)
 
 
 def lapse(stream: str, last: date) -> Duty:
@@ -259,7 +268,7 @@ def patterns(case: Seen, adopted: Sequence[Adopted], *, validity: bool = True) -
 
 def _is_odd(when: Without | Unscheduled, act: TimedAct, case: Seen) -> bool:
     if isinstance(when, Unscheduled):
-        return (act.data.get("fee"), act.data["fen"]) not in case.rules.fees
+        return isinstance(case.rules, ItemRules) and (act.data.get("fee"), act.data["fen"]) not in case.rules.fees
     if any(name in act.data for name in when.fields):
         return False
     return not (set(TYPES[when.type].sealed).intersection(when.fields) and case.sealed(act.seq))
@@ -282,7 +291,7 @@ def _streaks(case: Seen, adopted: Sequence[Adopted], reckoned: CaseClocks, strea
 
 def recomputed(
     acts: Sequence[TimedAct],
-    rules: ItemRules,
+    rules: ItemRules | TradingRules,
     rule: Rule,
     run: tuple[Any, ...],
     pack: Pack,
@@ -301,8 +310,8 @@ def recomputed(
         for act in acts
         if act.known_us <= raised_us or act.seq in confirmed or verb_of(act.type) == "late_entry_confirmed"
     ]
-    reckoned = case_clocks(rules, then, as_of_us=now_us, calendar=calendar)
-    assert isinstance(rule.when, Share | BeforeDue | PastDue)
+    reckoned = reckon(rules, then, as_of_us=now_us, calendar=calendar)
+    assert isinstance(rule.when, ClockWhen)
     for found in reckoned.runs:
         if run_key(found) == run:
             if found.due.awaits is Awaits.PAUSE_END:
@@ -318,7 +327,7 @@ def run_key(run: ClockRun) -> RunKey:
 
 
 def known_since(
-    rules: ItemRules, acts: Sequence[TimedAct], schedules: Sequence[tuple[int, YearSchedule]]
+    rules: ItemRules | TradingRules, acts: Sequence[TimedAct], schedules: Sequence[tuple[int, YearSchedule]]
 ) -> dict[RunKey, int]:
     """Since when (recorded, µs) each run is known as it stands: since then its start, limit and due are what they are.
 
@@ -332,10 +341,10 @@ def known_since(
             continue
         taken += not is_schedule
         calendar = calendar_with(tuple(one for us, one in schedules if us <= at_us))
-        found = case_clocks(rules, acts[:taken], as_of_us=at_us, calendar=calendar)
+        found = reckon(rules, acts[:taken], as_of_us=at_us, calendar=calendar)
         running = any(run.stopped is None for run in found.runs)
         for run in found.runs:
-            values = (run.started, run.limit, run.last_instant)
+            values = (run.started, run.limit, run.last_instant, run.short)
             if since.get(run_key(run), (0, None))[1] != values:
                 since[run_key(run)] = at_us, values
     return {key: at_us for key, (at_us, _) in since.items()}
@@ -346,7 +355,8 @@ def known_since(
 
 @dataclass(slots=True)
 class _Open:
-    state: Approval
+    state: Approval | Trading
+    unit: str
     acts: list[TimedAct] = field(default_factory=list)
     sealed: set[int] = field(default_factory=set)
     raised: set[str] = field(default_factory=set)
@@ -374,7 +384,7 @@ class Followed:
         if act.type.endswith(".change_proposed.v1"):
             return
         match act.kind:
-            case "approval":
+            case "approval" | "trading":
                 self._take_case(act, recorded_us, state)
             case "ticket":
                 self._take_ticket(act, recorded_us, state)
@@ -390,13 +400,14 @@ class Followed:
             case "calendar":
                 self._schedules.append((recorded_us, YearSchedule.from_json(act.data)))
 
-    def _take_case(self, act: Statement, recorded_us: int, state: Approval) -> None:
+    def _take_case(self, act: Statement, recorded_us: int, state: Approval | Trading) -> None:
         if act.seq == 1:
-            self._cases[act.stream] = _Open(state)
+            unit = state.rules.unit if isinstance(state, Approval) else act.data["buyer"]
+            self._cases[act.stream] = _Open(state, unit)
         case = self._cases.get(act.stream)
         if case is None:
             return
-        if state.stage is Stage.CLOSED:
+        if state.stage is Stage.CLOSED or state.stage in ENDED:
             del self._cases[act.stream]
             return
         case.state = state
@@ -414,6 +425,7 @@ class Followed:
         """What should have been stated by ``grace_us`` before ``now_us`` and was not, in the order of the instants."""
         calendar = calendar_with(tuple(schedule for _, schedule in self._schedules))
         adopted = in_force(self._packs)
+        trading = trading_rules(each.pack for each in adopted)
         found = [expiry(stream, taken_us) for stream, taken_us in self._tickets.items()]
         for stream, visit in self._visits.items():
             if isinstance(visit, Appointment):
@@ -424,16 +436,16 @@ class Followed:
                 found.append(told(stream, over_us))
         for stream, case in self._cases.items():
             state = case.state
-            if state.stage in _GAPPED and state.gaps and state.fill_by is not None:
+            if isinstance(state, Approval) and state.stage in _GAPPED and state.gaps and state.fill_by is not None:
                 found.append(lapse(stream, date.fromisoformat(state.fill_by)))
-            found += case_duties(self._seen(stream, case), adopted, calendar=calendar, now_us=now_us).due
+            rules = state.rules if isinstance(state, Approval) else trading
+            found += case_duties(self._seen(stream, case, rules), adopted, calendar=calendar, now_us=now_us).due
         return sorted(duty for duty in found if duty.by_us + grace_us < now_us)
 
-    def _seen(self, stream: str, case: _Open) -> Seen:
-        rules = case.state.rules
+    def _seen(self, stream: str, case: _Open, rules: ItemRules | TradingRules) -> Seen:
         return Seen(
             stream=stream,
-            unit=rules.unit,
+            unit=case.unit,
             rules=rules,
             acts=case.acts,
             raised=frozenset(case.raised),

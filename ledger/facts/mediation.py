@@ -24,7 +24,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from ledger.errors import NotAllowed, Refused
-from ledger.facts.stages import Matter, StageFold, check_code, course
+from ledger.facts.codes import check_code
+from ledger.facts.stages import Matter, StageFold, course
 from ledger.facts.types import verb_of
 
 if TYPE_CHECKING:

@@ -18,8 +18,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ledger.errors import NotAllowed, Refused
+from ledger.facts.codes import check_code
 from ledger.facts.disputed import covers
-from ledger.facts.stages import Matter, StageFold, check_code, course
+from ledger.facts.stages import Matter, StageFold, course
 from ledger.facts.types import verb_of
 from ledger.statement import instant_us
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ledger.errors import Refused
-from ledger.facts.stages import check_code
+from ledger.facts.codes import check_code
 
 SITE_KINDS: Final = frozenset(
     {"hazardous_chemicals", "crowded_place", "community", "rental_house", "fuel", "service_hall", "service_point"}

@@ -13,8 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from ledger.facts.codes import check_code
 from ledger.facts.emergency import KINDS
-from ledger.facts.stages import Matter, StageFold, check_code, check_second_person, course
+from ledger.facts.stages import Matter, StageFold, check_second_person, course
 from ledger.facts.types import verb_of
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Final
 
 from ledger.errors import NotAllowed, Refused
 from ledger.facts.case_clocks import day_at
-from ledger.facts.stages import Matter, StageFold, check_code, check_names, course
+from ledger.facts.codes import check_code
+from ledger.facts.stages import Matter, StageFold, check_names, course
 from ledger.facts.types import verb_of
 
 if TYPE_CHECKING:

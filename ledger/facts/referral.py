@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from ledger.errors import Refused
-from ledger.facts.stages import Matter, StageFold, check_causes, check_code, course
+from ledger.facts.codes import check_code
+from ledger.facts.stages import Matter, StageFold, check_causes, course
 from ledger.facts.types import verb_of
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ledger.errors import Malformed, NotAllowed, Refused
 from ledger.facts.calendar import Calendar, YearSchedule, calendar_with
@@ -136,8 +136,7 @@ class Entry:
     closed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Case:
+class _Case(NamedTuple):
     """What an act's stream says of itself to the predicates; None where it says nothing."""
 
     acceptor: str | None
@@ -175,6 +174,18 @@ def adapter_of(actor: str) -> tuple[str, str] | None:
     prefix, _, rest = actor.partition("/")
     kind, _, source = rest.partition("/")
     return (kind, source) if prefix == "adapter" and kind and source and "/" not in source else None
+
+
+@lru_cache(maxsize=1024)
+def _machine(actor: str) -> Appointment | None:
+    """What an adapter or recorder may act as, by its name alone; None of anybody else."""
+    if actor.startswith("source/"):
+        return Appointment(actor, frozenset({"source_adapter"}), None, frozenset())
+    if (adapter := adapter_of(actor)) is not None:
+        return Appointment(actor, frozenset({f"{adapter[0]}_adapter"}), None, frozenset())
+    if actor.startswith("recorder/"):
+        return Appointment(actor, frozenset({"recorder_device"}), None, frozenset())
+    return None
 
 
 def source_of(actor: str) -> str | None:
@@ -358,13 +369,10 @@ class Registry:
         held = self.appointments.get(actor)
         if held is not None:
             return held
-        if actor.startswith("source/"):
-            return Appointment(actor, frozenset({"source_adapter"}), None, frozenset())
-        if (adapter := adapter_of(actor)) is not None:
-            return Appointment(actor, frozenset({f"{adapter[0]}_adapter"}), None, frozenset())
-        if actor.startswith("recorder/"):
-            return Appointment(actor, frozenset({"recorder_device"}), None, frozenset())
-        raise NotAllowed(f"{actor} holds no appointment", code="no-appointment")
+        machine = _machine(actor)
+        if machine is None:
+            raise NotAllowed(f"{actor} holds no appointment", code="no-appointment")
+        return machine
 
     def person_of(self, actor: str) -> str:
         """Whom an actor id stands for, also after that person left; machines stand for themselves."""
@@ -655,10 +663,19 @@ class Registry:
             own = stream == act.stream
             if entry.closed and not own:
                 continue
-            for old in parse_pack(entry.data["pack"]).rules:
+            former = parse_pack(entry.data["pack"])
+            for name, one, other in (("clocks", former.clocks, pack.clocks), ("terms", former.terms, pack.terms)):
+                if not own and one and other:
+                    raise Refused(
+                        f"{stream} says {name} already",
+                        code="rule-known",
+                        mend=f"leave {name} out, or have the other pack withdrawn first",
+                    )
+            for old in former.rules:
                 new = next((rule for rule in pack.rules if rule.id == old.id), old)
-                # A card names rule and version: the two must say for ever what was asked.
-                if own and new != old and new.version <= old.version:
+                # A card names rule and version: the two must say for ever what was asked, of limits too.
+                is_other = new != old or (new in pack.rules and pack.clock_of(new) != former.clock_of(old))
+                if own and is_other and new.version <= old.version:
                     raise Refused(
                         f"{new.id} is another rule than its version {old.version}",
                         code="rule-version",

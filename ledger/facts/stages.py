@@ -164,12 +164,6 @@ def hand_of(act: Statement, registry: Registry) -> str:
 # ── What the streams' own rules share ──────────────────────────────────────────────────────────────────────
 
 
-def check_code(value: Any, known: Collection[str], what: str) -> None:
-    """Refuse a code that is none of ``known``."""
-    if not isinstance(value, str) or value not in known:
-        raise Refused(f"{value} is no {what}", code=what.replace(" ", "-"), mend=f"one of: {', '.join(sorted(known))}")
-
-
 def check_second_person(state: Matter, act: Statement, registry: Registry, first: str) -> None:
     """Refuse the person who did ``first`` last: this act is another's (four eyes)."""
     if state.hands.get(first) == hand_of(act, registry):

@@ -76,18 +76,21 @@ def check_act(registry: Registry, act: Statement, state: Any) -> None:
     check_data(declared, act.data, len(act.sd))
     if "hand" in act.data and adapter_of(act.actor) is None:
         raise NotAllowed("only an adapter says whose act it was", code="hand", mend="leave it out, and act yourself")
-    unit_of = getattr(state, "unit_of", None)
-    registry.check_rights(
-        act,
-        acceptor=getattr(state, "acceptor", None),
-        opener=getattr(state, "opener", None),
-        case_unit=None if unit_of is None else unit_of(act),
-        on_the_spot=getattr(state, "on_the_spot", None),
-        proposals=getattr(state, "proposals", None),
-    )
+    if state is None:
+        registry.check_rights(act)
+    else:
+        unit_of = getattr(state, "unit_of", None)
+        registry.check_rights(
+            act,
+            acceptor=getattr(state, "acceptor", None),
+            opener=getattr(state, "opener", None),
+            case_unit=None if unit_of is None else unit_of(act),
+            on_the_spot=getattr(state, "on_the_spot", None),
+            proposals=getattr(state, "proposals", None),
+        )
     if declared.governs:
         registry.check_state(act)
-    fold = FOLDS.get(act.kind)
+    fold = FOLDS.get(declared.stream_kind)
     if fold is not None:
         fold.check(state, act, registry)
 

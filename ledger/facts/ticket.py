@@ -12,17 +12,33 @@ A window calls to itself, and who was called is served or skipped by that window
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from fractions import Fraction
 from typing import Final
 
 from ledger.errors import Refused
+from ledger.facts.exact import percentile
 from ledger.facts.registry import Registry
 from ledger.facts.stages import out_of_order
 from ledger.facts.types import verb_of
 from ledger.facts.upcasts import current
 from ledger.statement import Statement
+
+LAST_WAITS: Final = 20
+_LEAST_WAITS: Final = 5
+_LOW, _HIGH = Fraction(1, 10), Fraction(9, 10)
+
+
+def expected_wait(waits_us: Iterable[int]) -> tuple[Fraction, Fraction] | None:
+    """From how long to how long (µs) a ticket may wait: the middle four fifths of the queue's last waits.
+
+    ``waits_us``: at most ``LAST_WAITS`` of them, each from taken to the first call. None while five are not known.
+    """
+    waits = sorted(waits_us)
+    low, high = percentile(waits, _LOW), percentile(waits, _HIGH)
+    return None if low is None or high is None or len(waits) < _LEAST_WAITS else (low, high)
 
 
 class Stage(StrEnum):

@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from ledger.errors import Refused
-from ledger.facts.stages import Matter, StageFold, check_amount, check_code, course
+from ledger.facts.codes import check_code
+from ledger.facts.stages import Matter, StageFold, check_amount, course
 from ledger.facts.types import verb_of
 from ledger.statement import instant_us
 
@@ -90,8 +91,8 @@ def _check(state: Trading | None, act: Statement, registry: Registry) -> None:
             bidder in state.bidders and type(fen) is int and fen >= 0 for bidder, fen in data.get("prices", {}).items()
         ):
             raise Refused("prices are whole fen, of those who bid", code="amount", mend="give bidder and fen")
-        case "awarded" if data["supplier"] not in state.bidders:
-            raise Refused(f"{data['supplier']} did not bid", code="bidder", mend=f"bidders: {', '.join(state.bidders)}")
+        case "awarded" if strangers := {data["supplier"], *data.get("partners", ())} - {*state.bidders}:
+            raise Refused(f"{min(strangers)} did not bid", code="bidder", mend=f"bidders: {', '.join(state.bidders)}")
         case "awarded" | "contract_signed" if state.challenges:
             raise Refused(
                 f"objections are not settled: {', '.join(sorted(state.challenges))}",

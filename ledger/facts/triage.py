@@ -14,7 +14,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from ledger.errors import Refused
-from ledger.facts.stages import Matter, StageFold, check_code, course
+from ledger.facts.codes import check_code
+from ledger.facts.stages import Matter, StageFold, course
 
 if TYPE_CHECKING:
     from ledger.facts.registry import Registry

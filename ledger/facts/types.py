@@ -59,6 +59,10 @@ def _is_id(value: Any) -> bool:
     return _is_hex(value) and len(value) == 64
 
 
+def _is_pseudonym(value: Any) -> bool:
+    return _is_hex(value) and len(value) == 32
+
+
 def _is_digests(value: Any) -> bool:
     return (
         isinstance(value, list)
@@ -117,11 +121,14 @@ class StatementType:
     stream_kind: str
     fields: Mapping[str, Field]
     governs: bool
+    # The same, for a look at many statements: what a field in clear must be, and which of those must be there.
+    clear: Mapping[str, Callable[[Any], bool]]
+    needed: frozenset[str]
 
     @property
     def sealed(self) -> tuple[str, ...]:
         """Names of the fields that stand only as digests."""
-        return tuple(name for name, field in self.fields.items() if field.privacy == "sealed")
+        return tuple(name for name in self.fields if name not in self.clear)
 
 
 TYPES: Final[dict[str, StatementType]] = {}
@@ -166,7 +173,19 @@ def declare(name: str, stream_kind: str | None = None, /, **fields: str) -> None
         assert words[-1] in _KINDS, f"{name}.{field_name}: unknown kind {words[-1]}"
         parsed[field_name] = Field(kind=words[-1], privacy=privacy, required=not text.endswith("?"))
     assert name not in TYPES, name
-    TYPES[name] = StatementType(name=name, stream_kind=kind, fields=parsed, governs=kind in GOVERNING_KINDS)
+    clear = {
+        field_name: _is_pseudonym if field.privacy == "pseudonym" else _KINDS[field.kind]
+        for field_name, field in parsed.items()
+        if field.privacy != "sealed"
+    }
+    TYPES[name] = StatementType(
+        name=name,
+        stream_kind=kind,
+        fields=parsed,
+        governs=kind in GOVERNING_KINDS,
+        clear=clear,
+        needed=frozenset(field_name for field_name in clear if parsed[field_name].required),
+    )
 
 
 def verb_of(name: str) -> str:
@@ -193,25 +212,19 @@ def check_value(kind: str, value: Any) -> bool:
 
 def check_data(declared: StatementType, data: Mapping[str, Any], digests: int) -> None:
     """Refuse (Malformed) data that is not what the type declares. ``digests``: length of ``_sd``."""
-    fields = declared.fields
     for name, value in data.items():
-        field = fields.get(name)
-        if field is None:
-            raise Malformed(f"{declared.name} has no field {name!r}", code="unknown-field", field=name)
-        if field.privacy == "sealed":
+        is_good = declared.clear.get(name)
+        if is_good is None:
+            if name not in declared.fields:
+                raise Malformed(f"{declared.name} has no field {name!r}", code="unknown-field", field=name)
             raise Malformed(f"{declared.name}.{name} must be sealed", code="unsealed", field=name)
-        good = _is_hex(value) and len(value) == 32 if field.privacy == "pseudonym" else _KINDS[field.kind](value)
-        if not good:
-            raise Malformed(
-                f"{declared.name}.{name} is not a {field.kind}: {value!r:.60}", code="field-kind", field=name
-            )
-    sealed = 0
-    for name, field in fields.items():
-        if field.privacy == "sealed":
-            sealed += 1
-        elif field.required and name not in data:
-            raise Malformed(f"{declared.name} needs the field {name!r}", code="missing-field", field=name)
-    if digests > sealed:
+        if not is_good(value):
+            kind = declared.fields[name].kind
+            raise Malformed(f"{declared.name}.{name} is not a {kind}: {value!r:.60}", code="field-kind", field=name)
+    if not declared.needed <= data.keys():
+        name = next(name for name in declared.fields if name in declared.needed and name not in data)
+        raise Malformed(f"{declared.name} needs the field {name!r}", code="missing-field", field=name)
+    if digests and digests > (sealed := len(declared.fields) - len(declared.clear)):
         raise Malformed(f"{declared.name} has {sealed} sealed fields, not {digests}", code="sealed-count")
 
 
@@ -290,6 +303,7 @@ _ITEM = {
     "fee_fen": "fen?",
     "fees": "object?",  # the schedule, where there is more than one: code → fen
     "valid_from": "date?",
+    "class": "code?",  # of items that have a counter or a promise of their own: port_policy, taiwan_firm …
 }
 declare("item.published.v1", proposal="id", **_ITEM)
 declare("item.revised.v1", proposal="id", **_ITEM)
@@ -507,7 +521,7 @@ declare("grid.sent_back.v1", reason="code", **_HAND)
 declare("grid.closed.v1", **_HAND)
 
 # Public purchases are public: project, bidders and sums stand in clear.
-declare("trading.planned.v1", project="text", buyer="code", method="code", fen="fen", ocid="code?")
+declare("trading.planned.v1", project="text", buyer="code", method="code", fen="fen", ocid="code?", lot="code?")
 declare("trading.tender_published.v1", closes="instant", document="id?")
 declare("trading.tender_amended.v1", closes="instant", document="id?", reason="code")
 declare("trading.bid_received.v1", bidder="code", document="id?")
@@ -515,7 +529,7 @@ declare("trading.bids_opened.v1", prices="object?")  # bidder → fen
 declare("trading.tender_failed.v1", reason="code")
 declare("trading.challenged.v1", challenge="code", words="sealed text?")
 declare("trading.challenge_settled.v1", challenge="code", outcome="code")
-declare("trading.awarded.v1", supplier="code", fen="fen", document="id?")
+declare("trading.awarded.v1", supplier="code", partners="codes?", fen="fen", document="id?")  # of a consortium
 declare("trading.contract_signed.v1", fen="fen", document="id?")
 declare("trading.contract_amended.v1", fen="fen", reason="code")
 declare("trading.started.v1")

@@ -81,11 +81,12 @@ def item(
     fees: Mapping[str, int] | None = None,
     steps: Iterable[str] = (),
     valid_from: date | None = None,
+    class_: str | None = None,
     request: str | None = None,
 ) -> Outcome:
     """Propose an item as it shall be. ``handling``: on_the_spot or promise; ``clocks``: see ``facts.case_clocks``.
 
-    ``steps``: those that are mandatory, in their order.
+    ``steps``: those that are mandatory, in their order; ``class_``: such as port_policy or taiwan_firm.
     """
     content = {
         "name": name,
@@ -101,6 +102,7 @@ def item(
         "fees": None if fees is None else dict(fees),
         "steps": list(steps) or None,
         "valid_from": None if valid_from is None else valid_from.isoformat(),
+        "class": class_,
     }
     return _propose_thing(desk, "item", code, content, request)
 

@@ -304,3 +304,88 @@ def test_a_release_that_tells_nothing_that_is_kept_is_not_lost_either(brought: B
         taken = import_ocds(brought.hall, package(tmp_path, [WHOLE[0], empty]), source="empty")
         assert dict(taken.dead) == {"ocds-nothing": 1}
     assert len(brought.letters.list(source="empty")) == 1
+
+
+LOTS = {"lots": [{"id": "1", "title": "路", "value": value(6)}, {"id": "2", "title": "灯", "value": value(4)}]}
+SPLIT = [
+    {"id": "a1", "status": "active", "relatedLots": ["1"], "value": value(5.5), "suppliers": [{"id": "A"}]},
+    {
+        "id": "a2",
+        "status": "active",
+        "relatedLots": ["2"],
+        "value": value(3.5),
+        "suppliers": [{"id": "B"}, {"id": "C"}],
+    },
+]
+JOINT = {
+    "details": [
+        BIDS["details"][0] | {"relatedLots": ["1"]},
+        BIDS["details"][1] | {"relatedLots": ["2"], "tenderers": [{"id": "B"}, {"id": "C"}]},
+    ]
+}
+
+
+def in_lots() -> list[dict[str, Any]]:
+    told_before: dict[str, Any] = {"buyer": BUYER, "tender": TENDER | LOTS | {"value": value(10)}}
+    signed = [CONTRACT | {"id": f"c{n}", "awardID": f"a{n}", "value": one["value"]} for n, one in enumerate(SPLIT, 1)]
+    return [
+        release(2, "tender", **told_before),
+        release(6, "tenderUpdate", **told_before, bids=JOINT),
+        release(8, "award", **told_before, bids=JOINT, awards=SPLIT),
+        release(10, "contract", **told_before, bids=JOINT, awards=SPLIT, contracts=signed),
+    ]
+
+
+def test_each_lot_is_a_procedure_with_its_own_bids_award_and_contract(
+    brought: Brought, elsewhere: Any, tmp_path: Path
+) -> None:
+    taken = import_ocds(brought.hall, package(tmp_path, in_lots()), source="lots")
+    assert dict(taken.dead) == {}, [brought.letters.open(one)[1] for one in brought.letters.list(source="lots")]
+    stages = "planned tender_published {} bids_opened awarded contract_signed"
+    assert told(brought, "lots", f"{OCID}-lot-1") == stages.format("bid_received")
+    assert told(brought, "lots", f"{OCID}-lot-2") == stages.format("bid_received bid_received")
+    one, two = (brought.acts(f"trading/lots/{OCID}-lot-{n}") for n in (1, 2))
+    assert (one[0].data["fen"], one[0].data["project"], one[4].data["fen"], one[5].data["fen"]) == (600, "路", 550, 550)
+    assert (two[5].data["supplier"], two[5].data["partners"], two[0].data["lot"]) == ("B", ["C"], "2")
+    brought.hall.wait_placed([outcome_of(two[-1]), outcome_of(one[-1])], timeout_s=20)
+    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    export_ocds(brought.hall, first, source="lots")
+    back = import_ocds(elsewhere, first, source="lots")
+    assert dict(back.dead) == {}
+    elsewhere.wait_placed([back.last], timeout_s=20)
+    export_ocds(elsewhere, second, source="lots")
+    ours, theirs = (json.loads(path.read_text())["releases"] for path in (first, second))
+    assert sorted(ours, key=lambda each: each["id"]) == sorted(theirs, key=lambda each: each["id"])
+    assert len({each["id"] for each in ours}) == len(ours)
+
+
+def test_of_several_awards_without_lots_each_is_carried_out_by_itself(brought: Brought, tmp_path: Path) -> None:
+    awards = [{name: said for name, said in one.items() if name != "relatedLots"} for one in SPLIT]
+    details = [{name: said for name, said in one.items() if name != "relatedLots"} for one in JOINT["details"]]
+    plain: dict[str, Any] = {"tender": TENDER | {"value": value(10)}, "bids": {"details": details}, "awards": awards}
+    releases = [one | {name: plain[name] for name in plain if name in one} for one in in_lots()]
+    assert dict(import_ocds(brought.hall, package(tmp_path, releases), source="awards").dead) == {}
+    main, other = (brought.acts(f"trading/awards/{name}") for name in (OCID, f"{OCID}-lot-award-a2"))
+    assert [act.data["supplier"] for acts in (main, other) for act in acts if "supplier" in act.data] == ["A", "B"]
+    again = import_ocds(brought.hall, package(tmp_path, releases), source="awards")
+    assert (again.accepted, again.known) == (0, len(releases))
+
+
+def test_a_record_that_only_links_to_its_releases_is_kept_with_what_to_do(brought: Brought, tmp_path: Path) -> None:
+    links = [{"url": "https://example.org/r/1", "date": WHOLE[0]["date"], "tag": ["tender"]}]
+    linked = {"ocid": OCID, "releases": links}
+    compiled = {"ocid": "ocds-x-2", "releases": links, "compiledRelease": WHOLE[0] | {"ocid": "ocds-x-2"}}
+    path = tmp_path / "linked.json"
+    path.write_text(json.dumps({"records": [linked, compiled]}))
+    taken = import_ocds(brought.hall, path, source="linked")
+    assert (dict(taken.dead), taken.accepted) == ({"ocds-linked": 1}, 1)
+    assert told(brought, "linked", "ocds-x-2") == "planned"
+
+
+def test_packages_within_packages_without_end_are_not_opened_without_end(brought: Brought, tmp_path: Path) -> None:
+    deep: Any = WHOLE[0]
+    for _ in range(200):
+        deep = {"releases": [deep]}
+    path = tmp_path / "deep.json"
+    path.write_text(json.dumps(deep))
+    assert dict(import_ocds(brought.hall, path, source="deep").dead) == {"ocds": 1}

@@ -31,6 +31,7 @@ MONDAY = instant_us("2024-03-04T09:00:00+08:00")
 STAMP = Item("stamp", "env", True, 5 * MINUTE, OPENED, None)
 PERMIT = Item("permit", "env", False, 5 * MINUTE, OPENED, None)
 ROLES = {"chen": "window_clerk", "zhao": "window_clerk", "qian": "reviewer", "sun": "approver"}
+APART = ("footage", "grant", "live")
 Step = tuple[int, str, str, dict[str, Any]]
 
 
@@ -66,7 +67,8 @@ class MemoryHall:
         yield from (
             case
             for case in self.of
-            if case.kind != "approval" and (case.kind in kinds if kinds else case.kind not in ("footage", "grant"))
+            if case.kind != "approval"
+            and (case.kind in kinds if kinds else case.kind not in ("footage", "grant", "live"))
         )
 
     def strokes(self) -> Iterator[Stroke]:

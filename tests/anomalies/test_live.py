@@ -480,6 +480,40 @@ def test_a_film_watched_in_many_pieces_is_watched_once_and_eleven_watchings_are_
     assert row.en.startswith("watched 11 times under one grant")
 
 
+def watched(hall: MemoryHall, at: int, *, who: str = "staff/cha", **data: Any) -> int:
+    return hall.put("live", (0, "live_viewed", who, {"camera": "c1", "purpose": "patrol"} | data), at=at).leaf
+
+
+def test_a_live_viewing_for_a_complaint_names_one_that_is_open(hall: MemoryHall) -> None:
+    wrong = [watched(hall, MONDAY, purpose="complaint"), watched(hall, MONDAY, purpose="complaint", complaint="later")]
+    hall.put("complaint", (0, "received", "citizen", {}), at=MONDAY, stream="complaint/open")
+    hall.put("complaint", (0, "received", "citizen", {}), (1, "closed", "complaint_head", {}), stream="complaint/over")
+    hall.put("complaint", (0, "received", "citizen", {}), at=MONDAY, stream="complaint/later")
+    watched(hall, MONDAY, purpose="complaint", complaint="open")
+    wrong.append(watched(hall, MONDAY, purpose="complaint", complaint="over"))
+    assert cases(hall.found("A15")) == wrong
+
+
+def test_who_watches_at_night_or_on_a_day_off_has_an_incident_or_a_roster_for_it(hall: MemoryHall) -> None:
+    night, sunday = MONDAY + 17 * HOUR, MONDAY + 6 * DAY
+    watched(hall, MONDAY + HOUR)
+    watched(hall, night, purpose="incident")
+    wrong = [watched(hall, night), watched(hall, sunday)]
+    assert set(cases(hall.found("A15"))) == set(wrong)
+
+
+def test_who_watches_far_more_often_in_a_day_than_others_is_named_once(hall: MemoryHall) -> None:
+    for day in range(5):
+        for k in range(2):
+            watched(hall, MONDAY + day * DAY + k * HOUR, who="staff/du")
+    for k in range(11):
+        watched(hall, MONDAY + k * MINUTE)
+    assert hall.found("A15") == []
+    watched(hall, MONDAY + 12 * MINUTE)
+    (row,) = hall.found("A15")
+    assert row.en.startswith("watched live 12 times in a day, of others the median is 2")
+
+
 # ── A16 ──
 
 

@@ -213,5 +213,9 @@ def test_a_revised_calendar_moves_what_runs_and_then_is_still_seen_as_it_was(pla
     assert moved == {"statutory": 4 * 86_400_000_000}
     with place.hall.database.use("reader") as connection:
         then = case_runs(connection, "approval/paused", position=position)
+        listed = due_list(connection, position=position, limit=1000)["runs"]
     assert [run["due_us"] for run in then] == [run[5] for run in before]
+    due = {run["clock"]: run["due_us"] for run in listed if run["stream"] == "approval/paused"}
+    assert due == {run["clock"]: run["due_us"] for run in then if run["stopped_us"] is None}
+    assert due != {run[0]: run[5] for run in after}
     assert Projector(place.hall.database).rebuild(batch=3).digest == Projector(place.hall.database).digest()

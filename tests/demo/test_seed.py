@@ -12,6 +12,7 @@ from api.demo.play import at
 from api.demo.seed import CASES, LEAST, ON_THE_SPOT, RECIPE, seed
 from api.demo.stories import STORIES
 from api.log_questions import is_simulated
+from api.metric_questions import figure
 from api.questions import snapshot
 from ledger.door.desk import Desk
 from ledger.door.hall import create_ledger, open_ledger
@@ -137,6 +138,16 @@ def test_all_twenty_kinds_are_planted_and_found_where_the_key_says(played: Playe
     found = {(row["case"], row["kind"]) for row in rows}
     missed = {(row["case"], row["kind"]) for row in key} - found
     assert missed == set()
+
+
+def test_the_list_of_papers_is_followed_by_applications_and_trading_has_cards(played: Played) -> None:
+    told = figure(played.hall, "lead-time")
+    assert told["n"] > 0
+    raised = [act.data for act in played.acts() if act.type == "card.raised.v1"]
+    assert "R-NOTICE" in {card["rule"] for card in raised if card["case"].startswith("trading/")}
+    for name in ("crossings", "satisfaction"):
+        assert figure(played.hall, name)["n"] > 0
+    assert {one["class"] for one in figure(played.hall, "on-the-spot", by="class")["groups"]} >= {"port_policy"}
 
 
 def test_the_same_seed_and_end_are_the_same_log_to_the_last_byte(small: Small, tmp_path: Path) -> None:

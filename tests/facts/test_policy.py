@@ -55,6 +55,9 @@ MAY = {
     "fire_adapter": "emergency.alarm_raised key.rotated",
     "site_adapter": "emergency.alarm_raised inspection.* key.rotated",
     "trading_adapter": "trading.* key.rotated",
+    "portal_adapter": """appointment.made appointment.moved appointment.cancelled reservation.asked
+        reservation.withdrawn complaint.received complaint.review_asked grid.reported assistance.requested
+        key.rotated""",
     "window_clerk": CLERK,
     "reviewer": REVIEWER,
     "approver": REVIEWER.replace("grid.handled", "")

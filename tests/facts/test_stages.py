@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from ledger.errors import Refused
+from ledger.facts.codes import check_code
 from ledger.facts.courses import FOLDS
 from ledger.facts.first_policy import FIRST_POLICY
 from ledger.facts.policy import PREDICATES
-from ledger.facts.stages import NOTHING, check_amount, check_code, check_names, course, out_of_order
+from ledger.facts.stages import NOTHING, check_amount, check_names, course, out_of_order
 from ledger.facts.types import TYPES
 
 # What is for everybody to read; every other free text is sealed.

@@ -16,6 +16,7 @@ from ledger.facts.card_rules import Adopted, Pack, firings, read_pack
 from ledger.facts.case_clocks import TimedAct, case_clocks, parse_item
 from ledger.facts.clocks import SHANGHAI
 from ledger.facts.duties import passed, recomputed
+from ledger.facts.terms import Terms
 from ledger.statement import instant_us
 from oversight.clock import sample
 
@@ -43,10 +44,19 @@ def pack(*rules: dict[str, Any], **more: Any) -> Pack:
 
 
 def test_the_shipped_packs_are_read_and_say_that_they_are_samples() -> None:
-    for name in ("ninety", "day-before"):
+    for name in ("ninety", "day-before", "trading"):
         found = read_pack(sample(name))
         assert found.name == f"sample-{name}"
         assert all("sample" in rule.source for rule in found.rules)
+
+
+def test_terms_are_whole_working_days_of_those_that_are_known_and_the_others_stay_samples() -> None:
+    found = pack(rule(), terms={"card_answer": 2}).terms
+    assert found is not None
+    assert (found.card_answer, found.complaint_finish) == (2, Terms().complaint_finish)
+    for wrong in ({}, {"lunch": 1}, {"card_answer": 0}, {"card_answer": "2"}, {"card_answer": True}, []):
+        with pytest.raises(Malformed):
+            pack(rule(), terms=wrong)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +72,8 @@ def test_the_shipped_packs_are_read_and_say_that_they_are_samples() -> None:
         ({"when": {"event": "approval.decided.v1", "without": ["outcome"]}}, "no approval.decided.v1 is without"),
         ({"when": {"streak": 3, "of": "P-1D"}}, "no other rule of the pack"),
         ({"when": {"streak": 3, "of": "Y-90"}}, "no other rule of the pack"),
+        ({"when": {"clock": "contract", "past_due": True}}, "says no limit of contract"),
+        ({"when": {"clock": "promise", "too_short": True}}, "no least time"),
         ({"valid_from": "2024-02-01", "valid_to": "2024-01-01"}, "ends before it begins"),
     ],
 )

@@ -12,16 +12,20 @@ A message is signed as RFC 9421 has it (HTTP Message Signatures), over at least 
     Signature: mingjian=:…:
 
 Promise: what passes was signed with the source's key within ``WINDOW_S`` and was not seen here before; the refusal says
-no more to a stranger than that it does not hold. A nonce is remembered by the process that saw it: a message sent again
-to another one repeats nothing, for a record is stated once.
+no more to a stranger than that it does not hold. Nonces are kept on disk as digests, as long as their signatures could
+hold (``DATA/hook-nonces.sqlite``): a message sent again is refused by every process, and after a start anew.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
 import secrets
+import sqlite3
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -49,6 +53,10 @@ _MAX_NONCE: Final = 200
 _COVERED: Final = ("@method", "@path", "content-digest")
 _ALGORITHMS: Final = {"hmac-sha256": algorithms.HMAC_SHA256, "ed25519": algorithms.ED25519}
 _SECRET_BYTES: Final = 32
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS nonces (digest BLOB PRIMARY KEY, until REAL NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS nonces_until ON nonces (until);
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +130,21 @@ def read_hook(data: Path, source: str) -> Hook | None:
     return Hook(told["source"], told["kind"], told["alg"], bytes.fromhex(told["key"]))
 
 
+def list_hooks(data: Path) -> list[Hook]:
+    """The hooks of all sources, by name."""
+    paths = sorted((data / "keys" / "hooks").glob("*.json"))
+    return [hook for path in paths if (hook := read_hook(data, path.stem)) is not None]
+
+
 def _path(data: Path, source: str) -> Path:
     return data / "keys" / "hooks" / f"{source}.json"
 
 
 @dataclass(slots=True)
 class Gate:
-    """The check of messages, with the memory of one process: nonces that were seen, and calls by the minute."""
+    """The check of messages: nonces that any process saw, and calls by the minute of this one."""
 
     data: Path
-    _nonces: dict[tuple[str, str], float] = field(default_factory=dict)
     _calls: dict[str, list[float]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -155,16 +168,19 @@ class Gate:
         return hook
 
     def _remember(self, source: str, nonce: str) -> None:
-        now = time.monotonic()
-        with self._lock:
-            for old in [key for key, until in self._nonces.items() if until < now]:
-                del self._nonces[old]
-            if (source, nonce) in self._nonces:
+        path, now = self.data / "hook-nonces.sqlite", time.time()
+        if not path.exists():
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        digest = hashlib.sha256(f"{source}\0{nonce}".encode()).digest()
+        with closing(sqlite3.connect(path, timeout=10)) as database, database:
+            database.executescript(_SCHEMA)
+            database.execute("DELETE FROM nonces WHERE until < ?", (now,))
+            # A signature made a minute ahead of us holds so much longer.
+            row = (digest, now + WINDOW_S + 2 * _MINUTE_S)
+            if database.execute("INSERT OR IGNORE INTO nonces VALUES (?, ?)", row).rowcount != 1:
                 raise NotAllowed(
                     "this message came before", code="hook-replayed", mend="sign each message with a nonce of its own"
                 )
-            # A signature made a minute ahead of us holds so much longer.
-            self._nonces[source, nonce] = now + WINDOW_S + 2 * _MINUTE_S
 
     def wait_s(self, source: str) -> float:
         """How long the source has to wait before its next call, 0 when it need not; the call is counted."""

@@ -32,7 +32,7 @@ from ledger.facts.anomalies.stall import Stall
 
 _MOST_STEPS = 500
 _BY_TIME: Final = frozenset({"A3", "A6"})
-VERSIONS: Final = {f"A{number}": 1 for number in range(1, 21)}
+VERSIONS: Final = {f"A{number}": 1 for number in range(1, 21)} | {"A15": 2, "A17": 2}
 """Which version of each kind's detector this is; it goes up when the detector comes to find other things."""
 
 

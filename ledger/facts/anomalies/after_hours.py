@@ -79,6 +79,15 @@ class AfterHours:
                     f"“{act.verb}” at {text}, a day off without a roster",
                 )
 
+    def closed(self, us: int, window: str = "") -> str | None:
+        """That moment as text, if the hall is closed then and no roster of the window makes it normal."""
+        when = _local(us)
+        day = when.date()
+        if self._n < _LEAST_ACTS or (window, day) in self._register.rostered:
+            return None
+        is_off = not self._register.is_worked(day) and (window, day) not in self._register.rostered_days
+        return when.strftime("%Y-%m-%d %H:%M") if is_off or self._density(_half(when)) < QUIET else None
+
     def found(self) -> Iterator[Anomaly]:
         """One row per case."""
         return self._reasons.found()

@@ -43,7 +43,7 @@ from ledger.facts.anomalies.strangers import Strangers
 from ledger.facts.anomalies.trading_flags import TradingFlags
 
 _FOLLOWS: Final = frozenset({"ticket", "rating"})  # short streams: their waits are A19's
-_FOOTAGE: Final = ("footage", "grant")
+_FOOTAGE: Final = ("footage", "grant", "live")
 _MOST_LABELS: Final = 20_000
 _OFTENER: Final = 5  # a hall has many who do little of each
 
@@ -95,7 +95,8 @@ def find_live(log: LiveLog, *, until_us: int, order: Order | None = None) -> lis
         (RareHands(oftener=_OFTENER), _Sees(register, None, alike=True)),
         (FourEyes(), _Sees(register, {"approval"}, promise=True)),
     ]
-    hours, gaming, clips, strangers = AfterHours(register), Gaming(), ClipAccess(), Strangers(register)
+    hours, gaming, strangers = AfterHours(register), Gaming(), Strangers(register)
+    clips = ClipAccess(register, hours)
     claimed, again, spot, intake = Claimed(), AskedAgain(), FakeSpot(), DoubleIntake()
     footage = MissingFootage(register, log.visits, until_us)
     never, own, trading, mandatory = NeverWas(register), OwnDecision(register), TradingFlags(), Mandatory()

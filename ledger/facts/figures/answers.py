@@ -26,10 +26,20 @@ from ledger.errors import Malformed, NotAllowed, Refused
 from ledger.facts.calendar import Calendar
 from ledger.facts.case_clocks import day_at
 from ledger.facts.exact import Ratio, number
-from ledger.facts.figures.definitions import DIMENSIONS, METRICS, PARAMETERS, Counted, Figures, Metric, metric_named
+from ledger.facts.figures.definitions import (
+    DIMENSIONS,
+    METRICS,
+    PARAMETERS,
+    Counted,
+    Figures,
+    Metric,
+    metric_named,
+    parameters_of,
+)
 from ledger.facts.figures.journal import day_us
 from ledger.facts.figures.scorecard import Formula, score
 from ledger.facts.figures.suppression import FLOOR, Suppressed, suppress
+from ledger.facts.terms import Terms
 from ledger.statement import instant_text, instant_us
 
 SCORECARD: Final = "scorecard"
@@ -68,6 +78,9 @@ class Source(Protocol):
 
     def item_versions(self) -> Sequence[str]:
         """The ids (hex) of the statements that published, revised or retired items, in the order of the log."""
+
+    def terms(self) -> Terms:
+        """Within how many working days the hall must act, as the position has it."""
 
     def calendar(self) -> Calendar:
         """The working days."""
@@ -343,7 +356,7 @@ def _rules(source: Source, metric: Metric) -> dict[str, Any]:
             for schedule in source.calendar().schedules
         )
     if "terms" in metric.rules:
-        told["terms"] = dict(PARAMETERS)
+        told["terms"] = {**PARAMETERS, **parameters_of(source.terms())}
     return told
 
 

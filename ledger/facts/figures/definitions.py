@@ -20,12 +20,9 @@ from typing import Any, Final, NamedTuple
 
 from ledger.errors import NotFound
 from ledger.facts.exact import Ratio, mean, median, percentile
+from ledger.facts.terms import Terms
 
-DIMENSIONS: Final = ("unit", "window", "item", "centre", "tier", "zone")
-ANSWER_DAYS: Final = 1
-ACCEPT_DAYS: Final = 5
-FINISH_DAYS: Final = 30
-"""Working days of the sample: a card is answered; a complaint is accepted, refused or forwarded; it is decided."""
+DIMENSIONS: Final = ("unit", "window", "item", "centre", "tier", "zone", "class")
 SECOND_US: Final = 1_000_000
 DAY_US: Final = 86_400 * SECOND_US
 LONG_WAIT_US: Final = 15 * 60 * SECOND_US
@@ -34,6 +31,8 @@ PETITION_DAYS: Final = 90
 TOP_TWO: Final = (4, 5)
 PER_CASES: Final = 1000
 P90: Final = Fraction(9, 10)
+ACROSS: Final = "+"
+"""Between the systems that a matter crossed, in the kind of its row."""
 
 
 class Row(NamedTuple):
@@ -117,6 +116,15 @@ class Metric:
         }
 
 
+def parameters_of(terms: Terms) -> dict[str, int]:
+    """The terms that figures hang on."""
+    return {
+        "answer_working_days": terms.card_answer,
+        "complaint_accept_working_days": terms.complaint_accept,
+        "complaint_finish_working_days": terms.complaint_finish,
+    }
+
+
 PARAMETERS: Final[Mapping[str, Any]] = {
     "source": "sample",
     "long_wait_s": LONG_WAIT_US // SECOND_US,
@@ -124,9 +132,8 @@ PARAMETERS: Final[Mapping[str, Any]] = {
     "petition_days": PETITION_DAYS,
     "top_two": list(TOP_TWO),
     "per_cases": PER_CASES,
-    "answer_working_days": ANSWER_DAYS,
-    "complaint_accept_working_days": ACCEPT_DAYS,
-    "complaint_finish_working_days": FINISH_DAYS,
+    # Where no pack in force says others (``terms``); an answer tells those in force.
+    **parameters_of(Terms()),
 }
 
 
@@ -249,9 +256,13 @@ def _abandonment(counted: Counted, now_us: int) -> Figures:
     return Figures(n=ratio.whole, values={"abandoned": ratio}, cells=_apart(ratio))
 
 
+def _satisfied(rows: Sequence[Row]) -> Ratio:
+    return Ratio(_where(rows, lambda row: row.value in TOP_TWO), _count(rows))
+
+
 def _satisfaction(counted: Counted, now_us: int) -> Figures:
     rows = counted["rated"]
-    ratio = Ratio(_where(rows, lambda row: row.value in TOP_TWO), _count(rows))
+    ratio = _satisfied(rows)
     visits = _count(counted["served"]) + _count(counted["unticketed"])
     values = {
         "satisfied": ratio,
@@ -259,6 +270,10 @@ def _satisfaction(counted: Counted, now_us: int) -> Figures:
         "visits": visits,
         # No interval: it is not known that each rating is of one of these visits.
         "coverage": Fraction(ratio.whole, visits) if visits else None,
+        "dimensions": [
+            {"dimension": kind, "n": found.whole, "satisfied": found}
+            for kind, found in ((kind, _satisfied(of)) for kind, of in _by_kind(counted["rated_on"]).items())
+        ],
     }
     return Figures(n=ratio.whole, values=values, cells=_apart(ratio))
 
@@ -400,6 +415,13 @@ def _lead(counted: Counted, now_us: int) -> Figures:
     return Figures(n=by_day.whole, values=values, cells=_apart(by_day))
 
 
+def _crossings(counted: Counted, now_us: int) -> Figures:
+    rows = counted["crossed"]
+    ratio = _ones(rows)
+    paths = [{"systems": kind.split(ACROSS), "n": _count(of)} for kind, of in _by_kind(rows).items()]
+    return Figures(n=ratio.whole, values={"crossed": ratio, "paths": paths}, cells=_apart(ratio))
+
+
 def _bands(counted: Counted, now_us: int) -> Figures:
     whole = _ones(counted["band_decided"])
     bands = {kind: _ones(rows) for kind, rows in _by_kind(counted["band_decided"]).items()}
@@ -476,13 +498,14 @@ _ALL: Final = (
     ),
     Metric(
         name="satisfaction",
-        zh="满意率：五级中的前两级，占全部评价；覆盖面为评价数比到访数",
-        en="the top two of five levels, of all ratings; coverage: ratings per visit",
+        zh="满意率：五级中的前两级，占全部评价，并分评价项目；覆盖面为评价数比到访数",
+        en="the top two of five levels, of all ratings, and of each thing rated; coverage: ratings per visit",
         unit="share",
-        measures=("rated", "served", "unticketed"),
+        measures=("rated", "rated_on", "served", "unticketed"),
         numbers=("served", "unticketed"),
         fold=_satisfaction,
-        inner=("levels",),
+        version=2,
+        inner=("levels", "dimensions"),
     ),
     Metric(
         name="first-time-right",
@@ -563,8 +586,9 @@ _ALL: Final = (
     ),
     Metric(
         name="cards",
-        zh="每千件牌数；一个工作日内答复的；撤销的",
-        en="cards per 1,000 cases, answered within one working day, revoked",
+        zh="每千件牌数；按期答复的；撤销的",
+        en="cards per 1,000 cases, answered within their term, revoked",
+        version=2,
         unit="per 1000",
         measures=("card", "applied", *_terms("answer")),
         fold=_cards,
@@ -577,6 +601,7 @@ _ALL: Final = (
         en="complaints: time to hold footage, footage expired, accepted and finished on time, upheld",
         unit="share",
         measures=("complaint", "hold", "complaint_decided", *_terms("accept"), *_terms("finish")),
+        version=2,
         fold=_complaints,
         rules=("calendar", "terms"),
         inner=("hold_latency", "footage_expired", "accepted_on_time", "finished_on_time"),
@@ -612,6 +637,15 @@ _ALL: Final = (
         unit="days",
         measures=("lead",),
         fold=_lead,
+    ),
+    Metric(
+        name="crossings",
+        zh="三网对接：写明经由系统的事项中，跨两个以上系统的（便民服务、网格、三防）",
+        en="matters that crossed two systems or more (service, grid, three defences), of those that name any",
+        unit="share",
+        measures=("crossed",),
+        fold=_crossings,
+        inner=("paths",),
     ),
     Metric(
         name="fairness",

@@ -22,6 +22,7 @@ from ledger.facts.calendar import Calendar
 from ledger.facts.case_clocks import day_at, instant_at, us_of
 from ledger.facts.clocks import SHANGHAI, ClockSpec, due, last_instant_of
 from ledger.facts.figures.definitions import DAY_US
+from ledger.facts.terms import Terms
 from ledger.statement import Statement
 
 
@@ -34,6 +35,11 @@ class Place(NamedTuple):
     centre: str = ""
     tier: str = ""
     zone: str = ""
+    class_: str = ""
+
+    def code(self, dimension: str) -> str:
+        """Whose it is by that dimension."""
+        return str(getattr(self, "class_" if dimension == "class" else dimension))
 
 
 class Fact(NamedTuple):
@@ -61,6 +67,9 @@ class Look(Protocol):
 
     def calendar(self) -> Calendar:
         """The working days."""
+
+    def terms(self) -> Terms:
+        """Within how many working days the hall must act."""
 
     def place(self, stream: str) -> Place | None:
         """Whose matter another stream is, if it has rows."""

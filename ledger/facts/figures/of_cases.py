@@ -20,6 +20,7 @@
     served            ticket taken    µs from the last call
     expired           ticket taken    1: never served
     rated             rating          level, 1 to 5
+    rated_on          rating          level, 1 to 5; kind: what was rated beside the whole
 
 A visit is a local day on which the window took something from the applicant (application, papers, a withdrawal) or
 handed the result over.
@@ -33,7 +34,7 @@ from typing import Any, Final
 from ledger.facts.case_clocks import ClockRun, day_at, us_of
 from ledger.facts.clocks import Due, last_instant_of
 from ledger.facts.figures.journal import Fact, Journal, Look, Place, Subject, of_unit, of_window
-from ledger.facts.types import verb_of
+from ledger.facts.types import check_value, verb_of
 from ledger.statement import Statement
 
 _VISITS: Final = frozenset({"applied", "supplied", "gap_filled", "withdrawn", "delivered"})
@@ -50,7 +51,7 @@ def _take_approval(journal: Journal, verb: str, act: Statement, us: int, look: L
         item = look.item(data["item_version"])
         journal.place = of_unit(
             look, item["unit"], item=data["item"], centre=item["centre"], zone=item.get("zone") or "",
-            window=act.window or "",
+            window=act.window or "", class_=item.get("class") or "",
         )  # fmt: skip
         kept |= {"applied": us, "spot": item["handling"] == "on_the_spot", "ticket": "ticket" in data, "right": True}
         kept |= {"hands": [], "days": [], "closings": [], "branches": {}, "steps": [], "touch": 0, "parallel": []}
@@ -192,7 +193,8 @@ def _take_item(journal: Journal, verb: str, act: Statement, us: int, look: Look)
         journal.kept = {}
     elif verb in ("published", "revised"):
         data, code = act.data, act.stream.partition("/")[2]
-        journal.place = of_unit(look, data["unit"], item=code, centre=data["centre"], zone=data.get("zone") or "")
+        more = {name: data.get(name.rstrip("_")) or "" for name in ("zone", "class_")}
+        journal.place = of_unit(look, data["unit"], item=code, centre=data["centre"], **more)
         limits = [data["clocks"].get(name, {}) for name in ("promise", "statutory")]
         units = {clock.get("unit", "working-day") for clock in limits if clock}
         same = all(limits) and len(units) == 1
@@ -239,11 +241,15 @@ def _take_rating(journal: Journal, verb: str, act: Statement, us: int, look: Loo
     if verb == "given":
         found = (look.place(stream) for stream in visited(act.data["visit"]))
         journal.place = next((place for place in found if place is not None), Place())
-        journal.kept = {"us": us, "level": act.data["level"]}
+        rated = {name: level for name, level in act.data.get("dimensions", {}).items() if check_value("code", name)}
+        journal.kept = {"us": us, "level": act.data["level"], "on": rated}
 
 
 def _rating(journal: Journal) -> Iterator[Fact]:
-    yield Fact("rated", journal.kept["us"], journal.place, value=journal.kept["level"])
+    kept, place = journal.kept, journal.place
+    yield Fact("rated", kept["us"], place, value=kept["level"])
+    for name, level in kept["on"].items():
+        yield Fact("rated_on", kept["us"], place, name, level)
 
 
 SUBJECTS: Final[Mapping[str, Subject]] = {

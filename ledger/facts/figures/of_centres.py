@@ -11,7 +11,7 @@
     drill_…            see ``met``   due: the end of the day it was first set for
     inspection_…       see ``met``   due: the end of its day
     card               raising       1 revoked, else 0                          colour
-    answer_…           see ``met``   yellow and red: answered or appealed within one working day    colour
+    answer_…           see ``met``   yellow and red: answered or appealed within its term           colour
     complaint          receipt       1: footage it asked for had expired
     hold               receipt       µs until footage was held
     accept_…           see ``met``   accepted, refused or forwarded in time
@@ -19,15 +19,16 @@
     complaint_decided  decision      1 upheld or partly, 0 not                  the decision
     lead               application   µs since its papers were listed, and 1 if by its day   the item
 
+    crossed            first contact 1: two systems or more, of matters that name any    the systems, with + between
+
 What is cancelled or called off in time has no row; a drill or inspection cancelled past its day was not held.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from ledger.facts.figures.definitions import ACCEPT_DAYS, ANSWER_DAYS, FINISH_DAYS
 from ledger.facts.figures.journal import (
     Fact,
     Journal,
@@ -149,7 +150,7 @@ def _take_card(journal: Journal, verb: str, act: Statement, us: int, look: Look)
             unit = data.get("unit")
             journal.place = place if unit in (None, place.unit) else of_unit(look, unit, item=place.item)
             kept |= {"raised": us, "colour": data["colour"], "revoked": False}
-            kept["due"] = term_us(look, us, ANSWER_DAYS)
+            kept["due"] = term_us(look, us, look.terms().card_answer)
         case "answered" | "appealed":
             kept.setdefault("answered", us)
         case "upheld":
@@ -175,8 +176,9 @@ def _take_complaint(journal: Journal, verb: str, act: Statement, us: int, look: 
                 _begin(journal, act, look, "")
             else:
                 journal.place = of_window(look, window)
-            kept |= {"received": us, "accept_due": term_us(look, us, ACCEPT_DAYS), "days": FINISH_DAYS}
-            kept["finish_due"] = term_us(look, us, FINISH_DAYS)
+            terms = look.terms()
+            kept |= {"received": us, "accept_due": term_us(look, us, terms.complaint_accept)}
+            kept |= {"days": terms.complaint_finish, "finish_due": term_us(look, us, terms.complaint_finish)}
         case "evidence_held":
             kept.setdefault("held", us)
         case "evidence_missing" | "clip_missing" if data["reason"] in EXPIRED:
@@ -231,7 +233,22 @@ def _help(journal: Journal) -> Iterator[Fact]:
         yield Fact("lead", applied, journal.place, item, lead, in_time)
 
 
+# ── Matters of which only the first contact counts ─────────────────────────────────────────────────────────
+
+
+def _take_contact(centre: str) -> Callable[[Journal, str, Statement, int, Look], None]:
+    def take(journal: Journal, verb: str, act: Statement, us: int, look: Look) -> None:
+        if act.seq == 1:
+            _begin(journal, act, look, centre)
+
+    return take
+
+
 SUBJECTS: Final[Mapping[str, Subject]] = {
+    **{
+        kind: Subject(_take_contact(centre), lambda journal: iter(()))
+        for kind, centre in (("grid", "emergency"), ("consultation", "consultation"), ("bundle", "administrative"))
+    },
     "assistance": Subject(_take_assistance, _assistance),
     "mediation": Subject(_take_mediation, _mediation),
     "emergency": Subject(_take_emergency, _emergency),
