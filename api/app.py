@@ -7,6 +7,7 @@ style stands inside a page, and the content security policy says so.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from traceback import format_exception
 from typing import Final
@@ -20,7 +21,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.access import Access
+from api.access import Access, check_origin
 from api.pages import Pages, content_policy
 from api.problems import problem
 from api.routes import (
@@ -36,12 +37,13 @@ from api.routes import (
     proofs,
     queries,
     scrapi,
+    screen,
     statements,
     webhook,
 )
 from api.routes.log import Figures
 from ledger.door.hall import Hall
-from ledger.errors import Malformed, MingjianError, NotFound, Refused, Unavailable
+from ledger.errors import Malformed, MingjianError, NotAllowed, NotFound, Refused, Unavailable
 
 logger = structlog.get_logger("http")
 
@@ -49,7 +51,8 @@ MAX_BODY_BYTES: Final = 1 << 20
 _HEADERS: Final = {
     b"content-security-policy": content_policy().encode(),
     b"x-content-type-options": b"nosniff",
-    b"referrer-policy": b"no-referrer",
+    # With no-referrer at all a browser hides from us, too, which page of ours a form was sent from.
+    b"referrer-policy": b"same-origin",
     b"cache-control": b"no-store",
 }
 _DESCRIPTION: Final = """
@@ -60,10 +63,11 @@ claimed time. Errors are problem details (RFC 9457) with a stable `code`.
 
 
 class Guard:
-    """Limits what a request may send, and sets the headers that every answer carries unless its route set its own."""
+    """Limits what a request may send and from where, and sets the headers that every answer carries unless its route
+    set its own. ``told``: the answer to an error."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, told: Callable[[Request, MingjianError], Response]) -> None:
+        self._app, self._told = app, told
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -89,6 +93,11 @@ class Guard:
                 ]
             await send(message)
 
+        try:
+            check_origin(request := Request(scope))
+        except NotAllowed as error:
+            await self._told(request, error)(scope, receive, guarded)
+            return
         await self._app(scope, limited, guarded)
 
 
@@ -142,6 +151,7 @@ def create_app(hall: Hall) -> FastAPI:
     app.include_router(metrics.routes(hall, access))
     app.include_router(pages.routes(hall, access, shown))
     app.include_router(board.routes(hall, access, shown))
+    app.include_router(screen.routes(hall, shown))
     app.include_router(complaints.routes(hall, access, shown))
     app.include_router(citizen.routes(hall, shown))
     app.include_router(webhook.routes(hall))
@@ -149,7 +159,7 @@ def create_app(hall: Hall) -> FastAPI:
     app.include_router(footage.routes(hall, access, shown))
     app.include_router(live.routes(hall, access, shown))
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
-    app.add_middleware(Guard)
+    app.add_middleware(Guard, told=told)
     return app
 
 

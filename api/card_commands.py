@@ -24,7 +24,7 @@ cards_app = typer.Typer(no_args_is_help=True, help="Prompts and cards, and the r
 
 CardOf = Annotated[str, typer.Argument(metavar="CARD", help="The card's stream, as cards list names it.")]
 UnitOf = Annotated[str | None, typer.Option("--unit", help="The unit to act for, where the appointment names none.")]
-_LISTED = "stream case rule colour unit clock due fired raised answer_due answered stage proposed"
+_LISTED = "rule colour unit clock due raised stage | case stream"
 
 
 # ── Rules ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -73,7 +73,7 @@ def case_queue(
         answer(
             found | {"as_of": as_of_then},
             as_json=json,
-            columns={"cases": "stream stage suspended item window received"},
+            columns={"cases": "stage suspended item window received | stream"},
         )
 
 
@@ -81,22 +81,24 @@ def case_queue(
 def case_due(
     clock: Annotated[str | None, typer.Option(help="Only this clock: statutory, promise, step …")] = None,
     before: Annotated[str | None, typer.Option(help="Due before this time; 'now' gives what is late.")] = None,
+    as_of: Annotated[str | None, typer.Option("--as-of", help="A position or a recorded time.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
     data: Data = DEFAULT_DATA,
     json: Json = False,
 ) -> None:
     """Running clocks of live cases, the earliest due first. Example: mingjian case due --before now"""
-    from api.questions import stand
-    from ledger.statement import instant_us
+    from api.questions import asked_position, due_before, stand
     from projections import clocks
 
     with speaking(as_json=json), derived(data) as (hall, connection):
-        # "Now" is the log's: what was recorded after it cannot have stopped a clock yet.
-        before_us = (
-            hall.reader.head().recorded_us if before == "now" else None if before is None else instant_us(before)
+        position, as_of_then = asked_position(hall, as_of).within(stand(hall))
+        before_us = due_before(before, as_of_then)
+        found = clocks.due_list(connection, position=position, before_us=before_us, clock=clock, limit=limit)
+        answer(
+            found | {"as_of": as_of_then},
+            as_json=json,
+            columns={"runs": "due clock branch step number paused | stream"},
         )
-        found = clocks.due_list(connection, before_us=before_us, clock=clock, limit=limit)
-        answer(found | {"as_of": stand(hall)}, as_json=json)
 
 
 @case_app.command("completeness")

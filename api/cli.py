@@ -135,7 +135,7 @@ def up(
 
 @app.command()
 def token(
-    scope: Annotated[str, typer.Argument(help="auditor, operator, reader or recorder")],
+    scope: Annotated[str, typer.Argument(help="auditor, operator, reader or recorder/NAME")],
     data: Data = DEFAULT_DATA,
     json: Json = False,
 ) -> None:

@@ -63,6 +63,10 @@ class ClipLinks:
         raw = orjson.dumps(body)
         return f"{_b64(raw)}.{_b64(self._sign(raw))}", _link(raw)
 
+    def check(self, text: str) -> Link:
+        """What a link says that could be opened; nothing is. NotAllowed when it is none of ours, or has expired."""
+        return self._read(text)[0]
+
     def open(self, text: str) -> tuple[Link, str]:
         """Open a link in a new browser: what it says, and the browser's cookie. NotAllowed when that cannot be."""
         link, raw = self._read(text)

@@ -13,27 +13,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from api.questions import CaseRecord, position_of, read_case, snapshot, tell_case
+from api.questions import CaseRecord, packs_at, position_of, read_case, snapshot, tell_case
 from api.reads import note_complaint
 from api.translations import N_
 from ledger.cases.grants import Opened, opened
 from ledger.door.hall import Hall
 from ledger.errors import Evidence, NotAllowed
+from ledger.facts.card_rules import terms_of
 from ledger.facts.case_clocks import day_at
 from ledger.facts.complaint import FOLD, Complaint
-from ledger.facts.complaint_steps import eleven_steps
+from ledger.facts.complaint_steps import Step, eleven_steps
 from ledger.facts.disputed import GRACE_US, MARGIN_US, named_span
 from ledger.facts.types import verb_of
 from ledger.statement import Statement, instant_us, open_statement
-from ledger.store.sequencer import now_us
 from projections import complaints, footage
 
 WIDTH: Final = 1000
 MAX_STREAMS: Final = 8
-READERS: Final = frozenset(
-    {"investigator", "complaint_head", "video_custodian", "supervisor", "auditor", "privacy_officer"}
-)
-"""Roles whose holders read complaints."""
 NO_FOOTAGE: Final = {
     "no_window": N_("what is disputed names no window: no camera can have seen it"),
     "no_camera": N_("no camera covered that window then"),
@@ -132,14 +128,18 @@ class Playing:
 
 
 def complaint_view(hall: Hall, name: str, *, actor: str | None, clip: str | None, event: int | None) -> dict[str, Any]:
-    """What the page needs. ``actor``: who looks; None: a reader, who sees no footage."""
+    """What the page needs. ``actor``: who looks, and is on record; None: a reader, who sees stage and clocks alone."""
     stream = f"complaint/{name}"
     case = read_case(hall, stream, position=position_of(hall, None))
     told = tell_case(hall, case)
     acts = [(one.act, one.recorded_us) for one in case.statements if one.act is not None and not one.voided]
     if case.first_wrong() is not None or not acts:
-        return _wrong(case, told)
+        if actor is not None:
+            note_complaint(hall, actor, [stream])
+        return _wrong(case, told, actor)
     state = _folded(acts, case)
+    if actor is None:
+        return _public(hall, case, told, state, acts, name)
     _check_reader(case, state, actor)
     received = acts[0][0]
     disputed, missing = _disputed(hall, case, received)
@@ -162,8 +162,6 @@ def complaint_view(hall: Hall, name: str, *, actor: str | None, clip: str | None
         _check_rows(hall, case, holds, files)
     except Evidence as error:
         wrong = wrong or error
-    views = sum(grant["views"] for grant in grants)
-    now = now_us()
     playing = _playing(hall, actor, shown, grants, redactions)
     return {
         "wrong": wrong,
@@ -194,16 +192,8 @@ def complaint_view(hall: Hall, name: str, *, actor: str | None, clip: str | None
         "found": [
             {"data": act.data, "at_us": recorded} for act, recorded in acts if verb_of(act.type) == "finding_made"
         ],
-        "steps": eleven_steps(
-            acts,
-            state,
-            views=views,
-            watched_us=max((grant["viewed_us"] for grant in grants if grant["viewed_us"]), default=None),
-            calendar=case.registry.calendar().as_known(day_at(now)),
-            now_us=now,
-        ),
+        "steps": _steps(hall, case, told, state, acts, grants),
         "actor": actor,
-        "now_us": now,
         "reasons": NO_FOOTAGE,
         "stages": STAGES,
         "grant_states": GRANTS,
@@ -216,19 +206,80 @@ def complaint_view(hall: Hall, name: str, *, actor: str | None, clip: str | None
     }
 
 
-def _check_reader(case: CaseRecord, state: Complaint, actor: str | None) -> None:
-    """A complaint's file is for those who work on it: never for the complained-of, nor for a clerk's colleagues."""
-    if actor is None:
-        return
+def _public(
+    hall: Hall,
+    case: CaseRecord,
+    told: Mapping[str, Any],
+    state: Complaint,
+    acts: Sequence[tuple[Statement, int]],
+    name: str,
+) -> dict[str, Any]:
+    """What everybody may know who was let in without a name: how far it has come, by when, and how much of each."""
+    sealed = [act.data["clip"] for act, _ in acts if verb_of(act.type) == "clip_sealed"]
+    with snapshot(hall) as (connection, as_of):
+        grants = footage.grants_of(connection, sealed)
+    return {
+        "wrong": None,
+        "name": name,
+        "case": {"checked_against": told["checked_against"]},
+        "as_of": as_of,
+        "statements": len(case.statements),
+        "actor": None,
+        "stage": state.stage,
+        "received_us": acts[0][1],
+        "latency_us": _latency(acts),
+        "counts": {
+            "allegations": len(state.allegations),
+            "holds": len(state.holds),
+            "clips": len(sealed),
+            "views": sum(grant["views"] for grant in grants),
+            "findings": len(state.findings),
+        },
+        "steps": _steps(hall, case, told, state, acts, grants),
+        "stages": STAGES,
+        "step_names": STEPS,
+        "step_states": STATES,
+    }
+
+
+def _steps(
+    hall: Hall,
+    case: CaseRecord,
+    told: Mapping[str, Any],
+    state: Complaint,
+    acts: Sequence[tuple[Statement, int]],
+    grants: Sequence[Mapping[str, Any]],
+) -> list[Step]:
+    # Late or not is asked at the log's own time: what was recorded after it cannot have stopped a clock yet.
+    now_us = instant_us(told["as_of"]["recorded"])
+    return eleven_steps(
+        acts,
+        state,
+        views=sum(grant["views"] for grant in grants),
+        watched_us=max((grant["viewed_us"] for grant in grants if grant["viewed_us"]), default=None),
+        calendar=case.registry.calendar().as_known(day_at(now_us)),
+        terms=terms_of(packs_at(hall, case.statements[0].index)),
+        now_us=now_us,
+    )
+
+
+def _check_reader(case: CaseRecord, state: Complaint, actor: str) -> None:
+    """A complaint's file is never for the complained-of; for whom else it is, the door says."""
     person = case.registry.person_of(actor)
     if person in {case.registry.person_of(one) for one in state.complained_of}:
         raise NotAllowed("it is a complaint against you", code="complained-of", mend="your part comes by your own page")
-    if not case.registry.appointment_of(actor).roles & READERS:
-        raise NotAllowed("the file of a complaint is for those who work on it", code="complaint-file")
 
 
-def _wrong(case: CaseRecord, told: Mapping[str, Any]) -> dict[str, Any]:
-    return {"wrong": case.first_wrong(), "case": told, "as_of": told["as_of"], "statements": len(case.statements)}
+def _wrong(case: CaseRecord, told: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
+    """Of a complaint that is not what was signed: what is wrong, and for those with a name what there is."""
+    known = told if actor is not None else {"id": told["id"], "events": []}
+    return {
+        "wrong": case.first_wrong(),
+        "case": known,
+        "as_of": told["as_of"],
+        "statements": len(case.statements),
+        "actor": actor,
+    }
 
 
 def _folded(acts: Sequence[tuple[Statement, int]], case: CaseRecord) -> Complaint:
@@ -376,7 +427,7 @@ def _check_rows(hall: Hall, case: CaseRecord, holds: Sequence[dict[str, Any]], f
 
 def _playing(
     hall: Hall,
-    actor: str | None,
+    actor: str,
     shown: dict[str, Any] | None,
     grants: Sequence[dict[str, Any]],
     redactions: Sequence[dict[str, Any]],
@@ -384,9 +435,6 @@ def _playing(
     """What ``actor`` may see of the clip shown: as it was cut, else a confirmed redaction; or why nothing."""
     if shown is None:
         return Playing(None, None, None)
-    if actor is None:
-        reads = NotAllowed("this browser only reads", code="no-actor", mend="mingjian link --actor ACTOR")
-        return Playing(None, None, reads)
     why: NotAllowed | None = None
     mine = [one for one in grants if (one["viewer"], one["clip"]) == (actor, shown["statement"])]
     for grant in mine:

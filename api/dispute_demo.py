@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import secrets
 import time
+from pathlib import Path
 from typing import Any, Final
+
+import orjson
 
 from ledger.cases import complaint, ticket
 from ledger.cases.tracking import new_tracking_code
@@ -21,9 +24,9 @@ from ledger.facts.disputed import covers
 from ledger.facts.registry import Registry
 from ledger.statement import open_statement
 from oversight.complaints import HoldKeeper
-from projections.runner import Projector
 
 _WAIT_S: Final = 3.0
+_PICTURE_S: Final = 20.0
 _COMPLAINING: Final = ("citizen", "supervisor", "investigator")
 _ANSWERS: Final = frozenset({"complaint.evidence_held.v1", "complaint.evidence_missing.v1"})
 
@@ -37,6 +40,8 @@ def dispute(hall: Hall, *, camera: str = "demo-1", seconds: float = 3.0) -> dict
             f"there is no camera {camera:.40}", code="no-camera", mend="mingjian up --demo, and wait a little"
         )
     clerk, citizen = _clerk(hall, registry, said), _complainer(hall, registry)
+    keeper = HoldKeeper(hall)
+    _await_picture(hall.data / "footage", camera)
     name = f"demo-{secrets.token_hex(4)}"
     ticket.take(clerk, name, number="D001", queue=str(clerk.window))
     ticket.call(clerk, name)
@@ -47,7 +52,7 @@ def dispute(hall: Hall, *, camera: str = "demo-1", seconds: float = 3.0) -> dict
         citizen, name, ["attitude"], tracking=code, words="办理态度不好（演示）", events=[event.id], channel="website"
     )
     hall.wait_placed([event, received], timeout_s=10)
-    answered = _answered(hall, name)
+    answered = _answered(hall, keeper, name)
     return {
         "camera": camera,
         "window": clerk.window,
@@ -82,14 +87,33 @@ def _complainer(hall: Hall, registry: Registry) -> Desk:
     raise NotFound("nobody who may complain has a key here", code="no-complainer", mend="mingjian up --demo")
 
 
-def _answered(hall: Hall, name: str) -> tuple[list[str], int] | None:
+def _await_picture(footage: Path, camera: str) -> None:
+    """Until the camera is recorded: a demo that was started just now may not have its first picture yet."""
+    until = time.monotonic() + _PICTURE_S
+    while time.monotonic() < until:
+        said = _read(footage / "cameras.json").get(camera)
+        if said is None:
+            return  # it is recorded elsewhere, or nowhere
+        folder = footage / str(said["recorder"]).removeprefix("recorder/") / camera
+        if _read(folder / "seen.json").get("state") in ("recording", "stopped"):
+            return
+        time.sleep(0.1)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return dict(orjson.loads(path.read_bytes()))
+    except (OSError, orjson.JSONDecodeError):
+        return {}
+
+
+def _answered(hall: Hall, keeper: HoldKeeper, name: str) -> tuple[list[str], int] | None:
     """The holds that were placed for a complaint, and when the log says so; placed here where no server runs."""
     until = time.monotonic() + _WAIT_S
     while (found := _answer_of(hall, name)) is None and time.monotonic() < until:
         time.sleep(0.05)
     if found is None:
-        Projector(hall.database).catch_up()
-        HoldKeeper(hall).hold()
+        keeper.hold()
         until = time.monotonic() + _WAIT_S
         while (found := _answer_of(hall, name)) is None and time.monotonic() < until:
             time.sleep(0.05)

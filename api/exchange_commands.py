@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from ledger.exchange.adapters.taking import Taken
     from ledger.exchange.importer import Imported
 
-import_app = typer.Typer(no_args_is_help=True, help="Bring real logs in.")
+import_app = typer.Typer(
+    no_args_is_help=True,
+    help="Bring in histories (xes, csv) and records of systems at work (json, ocds, csv --kind; hook: over HTTP).",
+)
 export_app = typer.Typer(no_args_is_help=True, help="Write the log out.")
 
 _PLACED_S = 60.0
@@ -109,7 +112,7 @@ def import_csv_files(
 def import_json_files(
     files: Annotated[list[Path], typer.Argument(help="JSON, JSON Lines; also .gz, or a .zip of one file.")],
     source: Annotated[str, typer.Option(help="The source's name: letters, digits, - _ . @")],
-    kind: Annotated[str, typer.Option(help="approval, queue, rating, grid, hotline, fire, site or trading.")],
+    kind: Annotated[str, typer.Option(help="approval, queue, rating, grid, hotline, fire, site, trading or portal.")],
     encoding: Annotated[str | None, typer.Option(help="The encoding, if not UTF-8: gb18030, utf-16.")] = None,
     data: Data = DEFAULT_DATA,
     json: Json = False,

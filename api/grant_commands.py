@@ -41,7 +41,10 @@ def request(
     by: As,
     purpose: Annotated[str, typer.Option(help="What for, a code.")],
     basis: Annotated[str, typer.Option(help="The legal basis, a code.")],
-    right: Annotated[list[str] | None, typer.Option(help="view, download, unblurred; view unless given.")] = None,
+    right: Annotated[
+        list[str] | None,
+        typer.Option(help="view, download, unblurred. [view; of who investigates, for themselves: unblurred too]"),
+    ] = None,
     track: Annotated[list[str] | None, typer.Option(help="With unblurred: a face to be left clear.")] = None,
     viewer: Annotated[str | None, typer.Option(help="Who shall see it; who asks unless given.")] = None,
     complaint: Annotated[str | None, typer.Option(help="The complaint that it is for.")] = None,
@@ -56,13 +59,15 @@ def request(
     from ledger.door.hall import open_ledger
 
     with speaking(as_json=json), open_ledger(data) as hall, hall.sequencing():
+        desk = desk_of(hall, by, _VIEWERS)
+        is_own = desk.role == "investigator" and viewer in (None, by)
         name, outcome = request_clip(
             hall,
-            desk_of(hall, by, _VIEWERS),
+            desk,
             clip,
             purpose=purpose,
             basis=basis,
-            rights=right or ["view"],
+            rights=right or (["view", "unblurred"] if is_own else ["view"]),
             tracks=track or (),
             viewer=viewer,
             complaint=complaint,
@@ -271,7 +276,7 @@ def show(grant: Name, data: Data = DEFAULT_DATA, json: Json = False) -> None:
                 "acts": uses,
             },
             as_json=json,
-            columns={"acts": "what at by viewer since until rendition receiver"},
+            columns={"acts": "what at by viewer rendition | since until receiver redaction sha256"},
         )
 
 

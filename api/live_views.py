@@ -1,9 +1,11 @@
-"""Viewings that go on: each a process that shows one camera, the pieces that wait to be fetched, and its end.
+"""Viewings that go on: the process that shows their camera, the pieces that wait to be fetched, and their ends.
+
+One process shows a camera to all who watch it, for coding masked pictures costs as much as recording several cameras.
 
 Promise: no picture is had of a viewing that does not stand in the log; each one ends, and its end says which footage
 was shown: when whoever watches leaves, asks for nothing more for ``LOST_S``, has watched for half an hour, loses the
-right, when what must not be shown of the camera changes, or the process is gone. ``MAX_VIEWS`` go on at once, each with
-a few pieces in memory and no more: whoever is slow misses some.
+right, when what must not be shown of the camera changes, or the process is gone. ``MAX_VIEWS`` go on at once, of one
+actor ``MAX_VIEWS_EACH``, each with a few pieces in memory and no more: whoever is slow misses some.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
@@ -24,18 +26,52 @@ import structlog
 from ledger.cases.grants import system_desk
 from ledger.cases.patrol import end_view, open_view, role_for, watcher
 from ledger.door.hall import Hall
-from ledger.errors import MingjianError, NotAllowed, NotFound, Unavailable
+from ledger.errors import Conflict, MingjianError, NotAllowed, NotFound, Unavailable
 from ledger.facts.cameras import masks_digest
 from ledger.facts.patrol import MAX_VIEW_US, VIEWED
 from ledger.facts.registry import Registry
 
 MAX_VIEWS: Final = 8
+MAX_VIEWS_EACH: Final = 3
 LOST_S: Final = 10.0
 WAIT_S: Final = 2.0
 MAX_PIECE_BYTES: Final = 16 << 20
 _PIECES: Final = 4
 _LOOK_S: Final = 0.5
 log = structlog.get_logger("live")
+
+
+@dataclass(slots=True)
+class Feed:
+    """A process that shows one camera under one set of masks, and whom it is shown to."""
+
+    camera: str
+    masks: tuple[str, ...]
+    process: subprocess.Popen[bytes]
+    views: list[View] = field(default_factory=list)
+    start: tuple[dict[str, Any], bytes] | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def put(self, header: dict[str, Any], body: bytes) -> None:
+        """A piece came, for everybody."""
+        with self.lock:
+            if header["kind"] == "start":
+                self.start = header, body
+            for view in self.views:
+                view.put(header, body)
+
+    def join(self, view: View) -> None:
+        """Show it to one more, from the next coded group on."""
+        with self.lock:
+            self.views.append(view)
+            if self.start is not None:
+                view.put(*self.start)
+
+    def leave(self, view: View) -> bool:
+        """Show it to one less; whether nobody is left."""
+        with self.lock:
+            self.views = [one for one in self.views if one is not view]
+            return not self.views
 
 
 @dataclass(slots=True)
@@ -46,8 +82,7 @@ class View:
     actor: str
     camera: str
     window: str | None
-    masks: tuple[str, ...]
-    process: subprocess.Popen[bytes]
+    feed: Feed
     lost_s: float
     start: tuple[int, dict[str, Any], bytes] | None = None
     pieces: deque[tuple[int, dict[str, Any], bytes]] = field(default_factory=lambda: deque(maxlen=_PIECES))
@@ -93,7 +128,8 @@ class LiveViews:
         self._hall, self._max, self._lost_s = hall, max_views, lost_s
         self._lock = threading.Lock()
         self._views: dict[str, View] = {}
-        self._opening = 0
+        self._feeds: dict[tuple[str, tuple[str, ...]], Feed] = {}
+        self._opening: Counter[str] = Counter()
         self._sweeper: threading.Thread | None = None
 
     def open(self, actor: str, camera: str, *, window: str | None, **said: Any) -> View:
@@ -108,32 +144,46 @@ class LiveViews:
             )
         desk = watcher(self._hall, actor)
         with self._lock:
-            if sum(view.over is None for view in self._views.values()) + self._opening >= self._max:
+            going = Counter(view.actor for view in self._views.values() if view.over is None) + self._opening
+            # Asked first: who has taken their share must not be told that others have.
+            if going[actor] >= MAX_VIEWS_EACH:
+                raise Conflict(
+                    f"{actor} watches {MAX_VIEWS_EACH} cameras already", code="live-yours", mend="end one of them"
+                )
+            if going.total() >= self._max:
                 raise Unavailable(
                     f"{self._max} cameras are being watched already", code="live-full", mend="end one, or wait"
                 )
-            self._opening += 1
+            self._opening[actor] += 1
         try:
             # The statement first: a process that does not start has shown nothing, and its end says so.
             name, _ = open_view(desk, camera, window=window, **said)
-            words = [word for mask in masks for word in ("--mask", mask)]
-            command = [sys.executable, "-m", "camera_ingest.live", "--data", str(self._hall.data), "--camera", camera]
             try:
-                process = subprocess.Popen([*command, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)  # noqa: S603 our own
+                view = self._join(name, actor, camera, window, masks)
             except OSError as error:
                 end_view(system_desk(self._hall), name, cause="broken-off", span_us=None)
                 raise Unavailable(f"the camera cannot be shown: {error.strerror}", code="system") from error
-            view = View(name, actor, camera, window, masks, process, self._lost_s)
-            with self._lock:
-                self._views[name] = view
-                if self._sweeper is None:
-                    self._sweeper = threading.Thread(target=self._sweep, name="live", daemon=True)
-                    self._sweeper.start()
         finally:
             with self._lock:
-                self._opening -= 1
-        threading.Thread(target=self._read, args=(view,), name=f"live-{camera}", daemon=True).start()
+                self._opening[actor] -= 1
         return view
+
+    def _join(self, name: str, actor: str, camera: str, window: str | None, masks: tuple[str, ...]) -> View:
+        with self._lock:
+            feed = self._feeds.get((camera, masks))
+            if feed is None:
+                words = [word for mask in masks for word in ("--mask", mask)]
+                command = [sys.executable, "-m", "camera_ingest.live", "--data", str(self._hall.data)]
+                command += ["--camera", camera, *words]
+                process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)  # noqa: S603 our own
+                feed = self._feeds[camera, masks] = Feed(camera, masks, process)
+                threading.Thread(target=self._read, args=(feed,), name=f"live-{camera}", daemon=True).start()
+            view = self._views[name] = View(name, actor, camera, window, feed, self._lost_s)
+            feed.join(view)
+            if self._sweeper is None:
+                self._sweeper = threading.Thread(target=self._sweep, name="live", daemon=True)
+                self._sweeper.start()
+            return view
 
     def named(self, view: str, actor: str | None) -> View:
         """A viewing that goes on, asked for by whoever opened it (NotFound, NotAllowed)."""
@@ -151,7 +201,7 @@ class LiveViews:
         if role_for(registry, found.actor, VIEWED) is None:
             self.end(found, "right")
             raise NotAllowed("the right to watch is gone", code="live-right", mend="ask who appoints people")
-        if masks_of(registry, found.camera) != found.masks:
+        if masks_of(registry, found.camera) != found.feed.masks:
             self.end(found, "masks")
         return found.take(after, WAIT_S)
 
@@ -162,14 +212,24 @@ class LiveViews:
                 return
             view.over = cause
             view.came.notify_all()
-        view.process.kill()
-        view.process.wait()
+        with self._lock:
+            is_last = view.feed.leave(view)
+            if is_last:
+                self._drop(view.feed)
+        if is_last:
+            view.feed.process.kill()
+            view.feed.process.wait()
         try:
             end_view(system_desk(self._hall), view.id, cause=cause, span_us=view.shown_us)
         except (MingjianError, psycopg.Error) as error:
             log.error("the end of a viewing could not be stated", view=view.id, why=str(error).strip())
         # Whoever asks once more learns why; then nobody knows it any more.
         threading.Timer(2 * WAIT_S, self._forget, (view.id,)).start()
+
+    def _drop(self, feed: Feed) -> None:
+        """Nobody joins it any more."""
+        if self._feeds.get((feed.camera, feed.masks)) is feed:
+            del self._feeds[feed.camera, feed.masks]
 
     def end_all(self) -> None:
         """End what goes on: the server stops."""
@@ -195,17 +255,20 @@ class LiveViews:
                 elif (now - view.began) * 1e6 > MAX_VIEW_US:
                     self.end(view, "term")
 
-    def _read(self, view: View) -> None:
+    def _read(self, feed: Feed) -> None:
         cause = "broken-off"
-        stream = view.process.stdout
+        stream = feed.process.stdout
         assert stream is not None
         with stream:
             while (piece := _piece(stream)) is not None:
                 if piece[0]["kind"] == "end":
                     cause = str(piece[0]["cause"])
                     break
-                view.put(*piece)
-        self.end(view, cause)
+                feed.put(*piece)
+        with self._lock:
+            self._drop(feed)
+        for view in list(feed.views):
+            self.end(view, cause)
 
 
 def _piece(pipe: IO[bytes]) -> tuple[dict[str, Any], bytes] | None:

@@ -5,16 +5,23 @@ Exit codes: 0 done · 1 refused or not verified · 2 wrong usage · 3 unavailabl
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 import typer
 
 from ledger.errors import MingjianError, Unavailable
 from ledger.statement import instant_text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_INSTANT: Final = re.compile(r"[0-9-]{10}T[0-9:]{8}(\.[0-9]+)?Z", re.ASCII)
 
 
 def log_to_stderr() -> None:
@@ -39,7 +46,8 @@ def dated(value: Any) -> Any:
 def answer(result: Mapping[str, Any], *, as_json: bool, columns: Mapping[str, str] | None = None) -> None:
     """Print one result: a line of JSON, or for people names and values, and lists as tables.
 
-    ``columns``: of a list's table, those that people are shown, with a space between; all of them unless given.
+    ``columns``: of a list's table, those that people are shown, with a space between; all of them unless given. What
+    comes behind a ``|`` stands by its name in a line below its row: ids, which are copied whole from there.
     """
     result = dated(result)
     if as_json:
@@ -56,17 +64,47 @@ def answer(result: Mapping[str, Any], *, as_json: bool, columns: Mapping[str, st
             # Never cut or broken: a link or a secret is copied from here.
             console.print(f"{name:<{wide}}  {_words(value)}", soft_wrap=True, markup=False)
     for name, rows in tables.items():
+        above, _, below = (columns or {}).get(name, " ".join(rows[0])).partition("|")
+        if below:
+            _print_rows(console, name, rows, above.split(), below.split())
+            continue
         table = Table(title=name, title_justify="left")
-        shown = (columns or {}).get(name, " ".join(rows[0])).split()
+        shown = above.split()
         for column in shown:
             table.add_column(column, overflow="fold")
         for row in rows:
-            table.add_row(*(_words(row.get(column)) for column in shown))
+            table.add_row(*(_cell(row.get(column)) for column in shown))
         console.print(table)
+
+
+def _print_rows(
+    console: Console, name: str, rows: Sequence[Mapping[str, Any]], above: Sequence[str], below: Sequence[str]
+) -> None:
+    """A table for narrow windows: short values in columns, long ones under their row, never broken."""
+    from rich.cells import cell_len, set_cell_size
+
+    cells = [[_cell(row.get(column)) for column in above] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(above, *cells, strict=True)]
+    # Never cut or broken, as above.
+    say = partial(console.print, soft_wrap=True, markup=False)
+    say(f"\n{name}")
+    for line, row in zip([above, *cells], [None, *rows], strict=True):
+        say("  ".join(set_cell_size(text, width) for text, width in zip(line, widths, strict=True)).rstrip())
+        told = [
+            f"{column} {_words(row[column])}" for column in below if row is not None and row.get(column) is not None
+        ]
+        for text in told:
+            say(f"    {text}")
 
 
 def _is_table(value: Any) -> bool:
     return isinstance(value, Sequence) and bool(value) and all(isinstance(row, Mapping) for row in value)
+
+
+def _cell(value: Any) -> str:
+    """As ``_words``, an instant to the minute: the whole of it is in the JSON."""
+    text = _words(value)
+    return f"{text[:10]} {text[11:16]}Z" if _INSTANT.fullmatch(text) else text
 
 
 def _words(value: Any) -> str:

@@ -21,17 +21,19 @@ from ledger.door.hall import Hall
 from ledger.errors import Evidence, Malformed, NotFound, Unavailable
 from ledger.exchange.xes import read_instant
 from ledger.facts.approval import Approval
-from ledger.facts.case_clocks import TimedAct, case_clocks
+from ledger.facts.card_rules import Pack, in_force, trading_rules
+from ledger.facts.case_clocks import TimedAct
+from ledger.facts.duties import reckon
 from ledger.facts.registry import Registry
 from ledger.facts.streams import FOLDS
+from ledger.facts.trading import Trading
 from ledger.statement import Statement, check_statement_signature, instant_text, instant_us, open_statement
 from ledger.store.database import Connection
 from ledger.store.reading import Placed
-from ledger.store.sequencer import now_us
 from ledger.tree.checkpoint import Checkpoint
-from projections import imported
+from projections import imported, registries
 from projections.checked import check_stream
-from projections.runner import read_position, swap_lock
+from projections.runner import read_position, unmoved
 
 
 @contextmanager
@@ -40,9 +42,7 @@ def snapshot(hall: Hall) -> Iterator[tuple[Connection, dict[str, Any]]]:
 
     Ask the hall's other parts after it, not inside: each would take a second connection of the pool.
     """
-    with hall.database.use("reader") as connection, connection.transaction():
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        swap_lock(connection)
+    with hall.database.use("reader") as connection, unmoved(connection):
         try:
             position = read_position(connection)
         except psycopg.errors.UndefinedTable:
@@ -68,7 +68,10 @@ def case_stream(hall: Hall, source: str, case_id: str) -> str:
 
 
 def case_ids(hall: Hall, streams: list[str]) -> dict[str, str]:
-    """The source's own ids of those cases, opened from the vault; a forgotten one is missing."""
+    """The source's own ids of those cases, opened from the vault; a forgotten one is missing.
+
+    The one sealed value that everybody sees who was let in, for nobody finds a case by its pseudonym.
+    """
     found: dict[str, str] = {}
     firsts: dict[str, str] = {}
     for stream, entry in hall.reader.first_entries(streams).items():
@@ -312,23 +315,23 @@ def tell_case(
         "event_time": None if until_us is None else instant_text(until_us),
         "checked_against": {"size": case.checkpoint.size, "root": case.checkpoint.root.hex()},
         "state": None if state is None or not folding else _state(state),
-        "clocks": _clocks(case, state, position, recorded.get(position - 1)) if folding else [],
+        "clocks": _clocks(hall, case, state, position, recorded.get(position - 1)) if folding else [],
         "events": events,
         "being_placed": case.being_placed,
     }
 
 
-def _clocks(case: CaseRecord, state: Any, position: int, recorded_us: int | None) -> list[dict[str, Any]]:
-    """The clocks of an approval as of a position, by the time that stood in the log then; now, where it is the last."""
-    if not isinstance(state, Approval):
+def _clocks(hall: Hall, case: CaseRecord, state: Any, position: int, recorded_us: int | None) -> list[dict[str, Any]]:
+    """The clocks of an approval or a procedure as of a position, by the time and rules that stood in the log then."""
+    if not isinstance(state, Approval | Trading) or recorded_us is None:
         return []
+    rules = state.rules if isinstance(state, Approval) else trading_rules(packs_at(hall, position))
     acts = [
         TimedAct.of(one.act, one.recorded_us)
         for one in case.statements
         if one.act is not None and not one.voided and one.index < position
     ]
-    as_of_us = now_us() if position >= case.position or recorded_us is None else recorded_us
-    found = case_clocks(state.rules, acts, as_of_us=as_of_us, calendar=case.registry.calendar())
+    found = reckon(rules, acts, as_of_us=recorded_us, calendar=case.registry.calendar())
     return [
         {
             "clock": run.clock,
@@ -347,6 +350,14 @@ def _clocks(case: CaseRecord, state: Any, position: int, recorded_us: int | None
         }
         for run in found.runs
     ]
+
+
+def packs_at(hall: Hall, position: int) -> list[Pack]:
+    """The rule packs in force as of a position."""
+    with hall.database.use("reader") as connection:
+        rows = registries.published(connection, "rulepack", position=position)
+    acts = ((row["stream"], row["type"], row["data"], row["recorded_us"]) for row in rows)
+    return [each.pack for each in in_force(acts)]
 
 
 def _plain(elapsed: int | Fraction) -> int | float:

@@ -99,17 +99,20 @@ def up(
         if demo:
             register(hall, watching)
             adopt_rules(hall, pack)
-            _import_demo(hall, demo_log)
         stack.enter_context(_kept_up(hall))
         stack.enter_context(hall.sweeping())
         stack.enter_context(recording(data, demo=demo))
+        if demo:
+            # Last: whoever comes in finds cameras that record, and projections that are not far behind.
+            _import_demo(hall, demo_log)
         sessions = Sessions(data)
         sessions.served_at(f"http://127.0.0.1:{port}")
         print(f"Mingjian 明鉴 is up. Your way in, once, within ten minutes: {sessions.link()}", file=sys.stderr)
         print(f"Another one: mingjian link --data {data}   The end: Ctrl-C", file=sys.stderr)
         if demo:
-            kept = [actor for actor in DEMO_ACTORS if hall.keyring.keeps(actor)]
-            print(f"To act as somebody: mingjian link --actor ACTOR ({', '.join(kept)})", file=sys.stderr)
+            for actor in DEMO_ACTORS:
+                if hall.keyring.keeps(actor):
+                    print(f"As {actor}, who may also read complaints: {sessions.link(actor=actor)}", file=sys.stderr)
         asyncio.run(_serve(hall, port))
     print("ended; the data stays", file=sys.stderr)
 

@@ -104,6 +104,12 @@ CLOCKS: Final = {
     "branch": N_("a unit's review"),
     "step": N_("step"),
     "delivery": N_("delivery"),
+    "notice": N_("time for bids"),
+    "amendment": N_("time for bids after an amendment"),
+    "opening": N_("opening of bids"),
+    "award": N_("award"),
+    "contract": N_("signing of the contract"),
+    "objection": N_("answer to an objection"),
 }
 
 ANOMALIES: Final = {
@@ -137,7 +143,15 @@ CLOCK_STATES: Final = {
     "overdue": N_("overdue"),
     "stopped_in_time": N_("stopped in time"),
     "stopped_late": N_("stopped late"),
+    "stopped_early": N_("shorter than the least time"),
     "not_yet_known": N_("due date not yet known"),
+}
+
+ZONES: Final = {
+    "social": N_("social services"),
+    "economic": N_("economic services"),
+    "construction": N_("construction services"),
+    "public_resources": N_("public resources"),
 }
 
 UNITS: Final = {
@@ -196,6 +210,7 @@ ROLES: Final = {
     "fire_adapter": N_("fire service"),
     "site_adapter": N_("watched sites"),
     "trading_adapter": N_("trading system"),
+    "portal_adapter": N_("residents' portal"),
     "citizen": N_("citizen"),
     "supervisor": N_("supervisor"),
     "investigator": N_("investigator"),
@@ -267,6 +282,20 @@ ERRORS: Final = {
         N_("This session only reads"),
         N_("On the server, mingjian link --actor ACTOR makes a link for somebody whose key is kept there."),
     ),
+    "complaint-file": (
+        N_("The file of a complaint is for those who work on it"),
+        N_("Investigators, complaint heads, custodians and those who oversee them come in by a link of their own."),
+    ),
+    "complained-of": (N_("It is a complaint against you"), N_("Your part comes to you from the investigator.")),
+    "origin": (
+        N_("Another site asked for this"),
+        N_("Nothing was changed. Do it on a page of this server, in this window."),
+    ),
+    "live-yours": (
+        N_("You watch as many cameras as one may at once"),
+        N_("End one of your viewings, or wait some seconds after closing its page."),
+    ),
+    "live-full": (N_("Too many cameras are being watched"), N_("Try again when somebody has ended a viewing.")),
     "board-moved": (N_("The list was made anew"), N_("Nothing was judged. Look at the board again.")),
     "bug": (
         N_("The server made a mistake"),

@@ -2,6 +2,10 @@
 
 Whoever comes by a signed link is its viewer, in the one browser that opened it first; else the session's actor is. Each
 answer asks the grant again: what has expired or was withdrawn since ends at the next piece.
+
+A link is opened by a button, not by its address: what looks at the links in a letter before its reader does opens none,
+and the cookie that the browser then gets comes along from no other site. Film and file, which are stated when they are
+sent, go to our own pages and to whoever asks for them themselves.
 """
 
 from __future__ import annotations
@@ -12,10 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path as File
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Form, Path, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
-from api.access import Access
+from api.access import Access, check_own
 from api.clip_films import film_for
 from api.clip_links import ClipLinks
 from api.pages import Pages, content_policy, language_of, page_url
@@ -29,6 +33,7 @@ _HOUR_US: Final = 3_600_000_000
 _RANGE: Final = re.compile(r"bytes=([0-9]{0,15})-([0-9]{0,15})", re.ASCII)
 Grant = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 Redaction = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+Link = Annotated[str, Query(max_length=1000)]
 
 
 def routes(hall: Hall, access: Access, pages: Pages) -> APIRouter:
@@ -56,7 +61,13 @@ def routes(hall: Hall, access: Access, pages: Pages) -> APIRouter:
         return opened(hall, grant, viewer=actor, use=use, redaction=redaction), None
 
     @router.get("/open")
-    def open_link(request: Request, link: Annotated[str, Query(max_length=1000)] = "") -> Response:
+    def show_link(request: Request, link: Link = "") -> Response:
+        """What the link would open; nothing is opened by looking."""
+        links.check(link)
+        return pages.render(request, "clip_open.html", link=link, simulated=False, findings=())
+
+    @router.post("/open")
+    def open_link(request: Request, link: Annotated[str, Form(max_length=1000)] = "") -> Response:
         """Open a link: this browser keeps it."""
         known, secret = links.open(link)
         name = cookie(known.grant)
@@ -64,9 +75,8 @@ def routes(hall: Hall, access: Access, pages: Pages) -> APIRouter:
         answer = RedirectResponse(page_url(f"/clips/{known.grant}", {}, language_of(request)), status_code=303)
         age = max(1, (known.expires_us - now_us()) // 1_000_000)
         secure = request.url.scheme == "https"
-        # Lax: a link is opened from a letter, and strict cookies do not come along then.
         path = f"/clips/{known.grant}"
-        answer.set_cookie(name, secret, max_age=age, path=path, httponly=True, samesite="lax", secure=secure)
+        answer.set_cookie(name, secret, max_age=age, path=path, httponly=True, samesite="strict", secure=secure)
         answer.headers["Cache-Control"] = "no-store"
         return answer
 
@@ -91,6 +101,7 @@ def routes(hall: Hall, access: Access, pages: Pages) -> APIRouter:
     @router.get("/{grant}/film")
     def film(request: Request, grant: Grant, redaction: Redaction = None) -> Response:
         """A piece of the film, with the seconds stated that it shows."""
+        check_own(request)
         seen, link = come(request, grant, redaction)
         found = film_for(hall, seen, link=link)
         asked = request.headers.get("range")
@@ -114,6 +125,7 @@ def routes(hall: Hall, access: Access, pages: Pages) -> APIRouter:
     @router.get("/{grant}/download")
     def download(request: Request, grant: Grant, redaction: Redaction = None) -> Response:
         """The confirmed redaction, byte for byte as it was stated."""
+        check_own(request)
         seen, link = come(request, grant, redaction, use="download")
         path = kept(hall.data, seen.sha256)
         state_download(hall, seen, link=link, request=_once("download", seen, link, 0))

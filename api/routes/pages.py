@@ -146,11 +146,11 @@ def routes(hall: Hall, access: Access, pages: Pages) -> APIRouter:
         if "\0" in stream:
             raise NotFound("there is no such case", code="no-case")
         stream, actor = find_stream(hall, stream), access.actor(request)
-        if actor is not None and stream.startswith(COMPLAINT):
+        if stream.startswith(COMPLAINT):
             return RedirectResponse(page_url(f"/complaints/{stream.removeprefix(COMPLAINT)}", {}, language_of(request)))
+        note(hall, actor, stream)
         case = read_case(hall, stream, position=position_of(hall, None))
         view = case_view(hall, case, as_of=typed_position(as_of), at=at, step=step)
-        note(hall, actor, case.stream)
         template = "_history.html" if part == "history" else "case.html"
         wrong = case.first_wrong()
         with snapshot(hall) as (connection, _):
@@ -194,8 +194,9 @@ def routes(hall: Hall, access: Access, pages: Pages) -> APIRouter:
             waiting = tickets.waiting(connection, position=position, window=window or None)
             running = clocks.due_list(
                 connection,
+                position=position,
                 clock=clock or None,
-                before_us=due_before("now" if overdue == "yes" else None, standing),
+                before_us=due_before("now" if overdue == "yes" else None, told),
                 limit=PAGE,
             )
             of_sources = [_open_of(connection, name, at_us) for name in imported.sources(connection)]
@@ -203,7 +204,6 @@ def routes(hall: Hall, access: Access, pages: Pages) -> APIRouter:
             request,
             "queues.html",
             as_of=told,
-            standing=standing,
             running=running,
             asked={
                 "unit": unit,

@@ -196,12 +196,18 @@ def routes(hall: Hall, access: Access) -> APIRouter:
         return {**found, "as_of": told}
 
     @router.get("/clocks", tags=["queues"])
-    def due(clock: Text = None, before: Before = None, limit: Limit = 50, offset: Offset = 0) -> dict[str, Any]:
+    def due(
+        clock: Text = None, before: Before = None, as_of: AsOf = None, limit: Limit = 50, offset: Offset = 0
+    ) -> dict[str, Any]:
         """The running clocks of live cases, the earliest due first; with ``before`` those due before then."""
-        with snapshot(hall) as (connection, as_of):
-            before_us = due_before(before, as_of)
-            found = clocks.due_list(connection, clock=clock, before_us=before_us, limit=limit, offset=offset)
-        return {**found, "as_of": as_of}
+        asked = asked_position(hall, as_of)
+        with snapshot(hall) as (connection, standing):
+            position, told = asked.within(standing)
+            before_us = due_before(before, told)
+            found = clocks.due_list(
+                connection, position=position, clock=clock, before_us=before_us, limit=limit, offset=offset
+            )
+        return {**found, "as_of": told}
 
     @router.get("/tickets", tags=["queues"])
     def waiting(queue: Text = None, window: Text = None, as_of: AsOf = None) -> dict[str, Any]:

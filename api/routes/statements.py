@@ -9,14 +9,17 @@ from __future__ import annotations
 import time
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, BackgroundTasks, Depends, Path
+from fastapi import APIRouter, BackgroundTasks, Depends, Path, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.access import Access
 from api.log_questions import inclusion_proof, key_statements, placed_entry
 from api.problems import RESPONSES
+from api.reads import note
 from api.routes.params import PATTERN
+from api.tokens import RECORDER
+from ledger.cases.cameras import cameras_that_saw, read_event
 from ledger.cases.recorders import held_last, known_of
 from ledger.door.door import Wish
 from ledger.door.erasures import apply_when_placed
@@ -25,6 +28,7 @@ from ledger.errors import NotAllowed, NotFound, Refused
 from ledger.facts.erasure import MADE as ERASED
 from ledger.keys import SIGNATURE_BYTES, check_public_key, thumbprint
 from ledger.statement import StatementId, join_signature, open_statement
+from ledger.store.reading import Placed
 from ledger.tree.proof import SUFFIX
 from ledger.tree.tiles import MAX_SIZE
 from projections.runner import read_position
@@ -32,7 +36,6 @@ from projections.runner import read_position
 WAIT_S: Final = 2.0
 MAX_BETWEEN: Final = 100
 _ID: Final = r"^[0-9a-f]{64}$"
-_RECORDER: Final = "recorder/"
 
 Hex32 = Annotated[str, Field(pattern=_ID)]
 Word = Annotated[str, Field(pattern=PATTERN, min_length=1, max_length=300)]
@@ -94,6 +97,7 @@ class Kept(BaseModel):
 
     retention_days: int
     holds: list[dict[str, str | None]] = Field(description="Each has `since`, `until` and, when it lapses, `expires`")
+    is_full: bool = Field(description="It was said that held footage is past its share of the recorder's disk")
 
 
 class Recorded(BaseModel):
@@ -102,6 +106,14 @@ class Recorded(BaseModel):
     upto: int = Field(description="The last line of its journal that is sealed")
     keys: list[str] = Field(description="The entries that gave it keys, hex")
     cameras: dict[str, Kept]
+
+
+class Filmed(BaseModel):
+    """A disputed event."""
+
+    entry: str = Field(description="Its statement, hex")
+    recorded_us: int
+    cameras: dict[str, str] = Field(description="Those bound to its window then, each with its recorder")
 
 
 class Taken(BaseModel):
@@ -120,11 +132,16 @@ def routes(hall: Hall, access: Access) -> APIRouter:
     """Under ``/api/drafts`` and ``/api/statements``."""
     router = APIRouter(tags=["door"], responses=RESPONSES)
 
+    def read(request: Request, statement: str) -> Placed:
+        found = placed_entry(hall, bytes.fromhex(statement))
+        note(hall, access.actor(request), open_statement(found.entry).stream)
+        return found
+
     @router.post("/api/drafts")
-    def prepare(asked: Asked, scope: str = Depends(access.drafter)) -> Drafted:
+    def prepare(asked: Asked, speaker: str | None = Depends(access.drafter)) -> Drafted:
         """Prepare a statement for a signer elsewhere. Nothing is reserved: sign and commit it, or forget it."""
-        if scope == "recorder" and not asked.actor.startswith(_RECORDER):
-            what = "this token is for what recorders state themselves"
+        if speaker not in (None, asked.actor):
+            what = f"this token is for what {speaker} states itself"
             raise NotAllowed(what, code="token", mend="mingjian token operator")
         public = bytes.fromhex(asked.public_key)
         check_public_key(public)
@@ -154,16 +171,24 @@ def routes(hall: Hall, access: Access) -> APIRouter:
             between=[] if asked.after_seq is None else _between(hall, head, asked.after_seq),
         )
 
-    @router.get("/api/recorders/{name}", dependencies=[Depends(access.drafter)])
+    @router.get("/api/recorders/{name}", dependencies=[Depends(access.recorder)])
     def recorder(name: Name) -> Recorded:
         """What the ledger has of a recorder: how far its journal is sealed, its key, its cameras with their holds."""
-        found = known_of(hall, f"{_RECORDER}{name}")
+        found = known_of(hall, f"{RECORDER}{name}")
         return Recorded.model_validate(found.as_json())
 
-    @router.get("/api/recorders/{name}/held", dependencies=[Depends(access.drafter)])
+    @router.get("/api/recorders/{name}/held", dependencies=[Depends(access.recorder)])
     def held(name: Name) -> dict[str, str | None]:
         """Of each of its cameras the hold that was placed last, if nothing was stated since: to be asked often."""
-        return held_last(hall, f"{_RECORDER}{name}")
+        return held_last(hall, f"{RECORDER}{name}")
+
+    @router.get("/api/footage/events/{event}", dependencies=[Depends(access.operator)])
+    def filmed(event: Annotated[str, Path(pattern=PATTERN)]) -> Filmed:
+        """A disputed event, by its id or its place in the log, and which cameras were bound to its window then."""
+        found = read_event(hall, event)
+        if found.act.kind == "complaint":
+            raise NotAllowed("a complaint is for its readers", code="complaint", mend="name the event that it disputes")
+        return Filmed(entry=found.act.entry.hex(), recorded_us=found.recorded_us, cameras=cameras_that_saw(hall, found))
 
     @router.get(
         "/api/log/opening",
@@ -223,14 +248,14 @@ def routes(hall: Hall, access: Access) -> APIRouter:
         response_class=Response,
         responses={200: {"content": {"application/cose": {}}}},
     )
-    def entry(statement: StatementHex) -> Response:
+    def entry(request: Request, statement: StatementHex) -> Response:
         """The statement as it was signed, checked against its leaf and the tree: for a browser that checks, too."""
-        return Response(placed_entry(hall, bytes.fromhex(statement)).entry, media_type="application/cose")
+        return Response(read(request, statement).entry, media_type="application/cose")
 
     @router.get("/api/statements/{statement}/keys", dependencies=[Depends(access.reader)])
-    def keys(statement: StatementHex) -> dict[str, list[str]]:
+    def keys(request: Request, statement: StatementHex) -> dict[str, list[str]]:
         """The statements that gave the signer's key, entry 0 first: with their entries and proofs it is proved, too."""
-        return {"keys": key_statements(hall, placed_entry(hall, bytes.fromhex(statement)))}
+        return {"keys": key_statements(hall, read(request, statement))}
 
     @router.get(
         "/api/statements/{statement}/proof",

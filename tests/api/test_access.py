@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ PUBLIC = {
     ("GET", "/metrics"),
     ("GET", "/my"),
     ("POST", "/my"),
+    ("GET", "/screen"),
     ("GET", "/log/checkpoint"),
     ("GET", "/log/checkpoint/latest"),
     ("GET", "/log/tile/{name:path}"),
@@ -44,6 +46,7 @@ PUBLIC = {
 SIGNED = {
     ("POST", "/api/hooks/{source}"),
     *(("GET", f"/clips/{rest}") for rest in ("open", "{grant}", "{grant}/film", "{grant}/download")),
+    ("POST", "/clips/open"),
 }
 SCOPE = {
     ("GET", "/log/tile/entries/{name:path}"): "auditor",
@@ -52,6 +55,7 @@ SCOPE = {
     ("GET", "/api/log/opening"): "operator",
     ("GET", "/api/recorders/{name}"): "operator",
     ("GET", "/api/recorders/{name}/held"): "operator",
+    ("GET", "/api/footage/events/{event}"): "operator",
     ("GET", "/log/projections"): "auditor",
     ("GET", "/log/projections/rows"): "auditor",
 }  # else reader
@@ -59,6 +63,7 @@ PARTS = {
     "{name:path}": "000",
     "{name}": "x",
     "{statement}": "00" * 32,
+    "{event}": "0",
     "{entry}": "00" * 32,
     "{kid}": "x",
     "{index}": "0",
@@ -193,6 +198,12 @@ def test_tokens_are_private_from_their_first_byte(tmp_path: Path, monkeypatch: p
     finally:
         os.umask(before)
     assert seen == [0o600]
+
+
+def test_tokens_made_at_once_are_all_known(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: Tokens(tmp_path).make("reader"), range(40)))
+    assert {Tokens(tmp_path).scope(token) for token in made} == {"reader"}
 
 
 @pytest.mark.parametrize("scope", ["everything", "recorder", "recorder/", "recorder/a/b", "recorder/../x"])

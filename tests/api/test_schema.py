@@ -23,7 +23,7 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 
 def scope_of(path: str) -> str:
     scopes = {"/api/drafts": "operator", "/log/tile/entries/{name}": "auditor"}
-    return "recorder" if path.startswith("/api/recorders/") else scopes.get(path, "reader")
+    return "operator" if path.startswith("/api/recorders/") else scopes.get(path, "reader")
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])

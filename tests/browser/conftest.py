@@ -37,7 +37,7 @@ def inside(served: Any, chromium: Browser, said: list[str]) -> Iterator[BrowserC
         yield context
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def case(served: Any) -> str:
     """The stream of an imported case."""
     with served.client("reader") as client:
