@@ -225,6 +225,15 @@ class Blobs:
         if (self.locked_until(name) or 0) < until_us:
             raise _unlocked(f"{self.url(name)} is not locked until {until.isoformat()}, though the store said so")
 
+    def hold(self, name: str, *, on: bool) -> None:
+        """Put a legal hold on the object, or take it off (NotFound); Unavailable where it is not so after."""
+        status = "ON" if on else "OFF"
+        with self._answering(name):
+            self._s3.put_object_legal_hold(Bucket=self._bucket, Key=self._key(name), LegalHold={"Status": status})
+            said = self._s3.get_object_legal_hold(Bucket=self._bucket, Key=self._key(name))
+        if said["LegalHold"]["Status"] != status:
+            raise Unavailable(f"{self.url(name)} has another legal hold than the store was asked for", code="store")
+
     def destroy(self, name: str) -> None:
         """Destroy an object with all its versions; Refused while it is locked."""
         import obstore

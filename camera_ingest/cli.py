@@ -10,13 +10,14 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from camera_ingest import __doc__ as about
-from camera_ingest.folders import check_id
+from camera_ingest.folders import check_id, is_remote
 from camera_ingest.redact_command import declare as declare_redact
 from ledger.errors import Malformed, MingjianError, Refused, Unavailable
 from ledger.statement import instant_text, instant_us
@@ -24,9 +25,8 @@ from ledger.statement import instant_text, instant_us
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from camera_ingest.clips import Cut
+    from camera_ingest.clip_command import Wanted
     from camera_ingest.remote import Away
-    from ledger.door.desk import Desk
     from ledger.door.hall import Hall
 
 _Run = Callable[[argparse.Namespace], Mapping[str, Any]]
@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     add = commands.add_parser("add", parents=[common], help="register a camera, or change what is said of it")
     add.add_argument("id", metavar="ID", nargs="?")
     where = add.add_mutually_exclusive_group(required=True)
-    where.add_argument("--url", help="where its stream is read: rtsp://…; stays on this machine")
+    where.add_argument("--url", help="where its stream is read: rtsp://…; stays on this machine; - asks for it")
     where.add_argument("--onvif", metavar="HOST[:PORT]", help="ask the camera itself for its stream")
     where.add_argument("--csv", type=Path, metavar="FILE", help="many at once: id,url,windows,name,place,…")
     where.add_argument("--elsewhere", action="store_true", help="a recorder on another machine reads it")
@@ -179,7 +179,12 @@ def _away(parser: argparse.ArgumentParser, what: str) -> None:
 
 def _password(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--user", default="", help="a name that the camera knows")
-    parser.add_argument("--password-file", type=Path, metavar="FILE", help="a file whose first line is its password")
+    parser.add_argument(
+        "--password-file",
+        type=Path,
+        metavar="FILE",
+        help="a file whose first line is its password; - asks for it: others see what stands on a command line",
+    )
 
 
 def _span(parser: argparse.ArgumentParser, *, required: bool) -> None:
@@ -206,7 +211,6 @@ def _instant(text: str) -> int:
 
 @contextmanager
 def _ledger(data: Path) -> Iterator[Hall]:
-    from camera_ingest.remote import is_remote
     from ledger.door.hall import open_ledger
 
     if is_remote(data):
@@ -231,22 +235,23 @@ def _init(options: argparse.Namespace) -> Mapping[str, Any]:
 
 
 def _away_of(options: argparse.Namespace) -> Away | None:
-    from camera_ingest.remote import Away, is_remote
-
     if (options.ledger is None) != (options.token_file is None) or (options.ledger is None) == is_remote(options.data):
         raise Malformed(
             "a ledger elsewhere is reached by an address and a token, from a folder that mingjian-camera init made",
             code="usage",
             mend="--ledger URL --token-file FILE there, neither beside the ledger",
         )
-    return None if options.ledger is None else Away(options.ledger, options.token_file)
+    if options.ledger is None:
+        return None
+    from camera_ingest.remote import Away
+
+    return Away(options.ledger, options.token_file)
 
 
 def _add(options: argparse.Namespace) -> Mapping[str, Any]:
     from camera_ingest.folders import Camera, write_camera
     from camera_ingest.listed import Listed, read_list
     from camera_ingest.registering import give_key, register
-    from camera_ingest.remote import is_remote
 
     if options.csv is not None:
         cameras = read_list(options.csv)
@@ -315,17 +320,29 @@ def _try(url: str) -> dict[str, Any]:
 
 
 def _url_of(options: argparse.Namespace) -> str:
-    if options.onvif is None:
-        return str(options.url)
     from camera_ingest.onvif import ask, with_password
 
+    if options.onvif is None:
+        url = _asked("the camera's address: ") if options.url == "-" else str(options.url)
+        if options.password_file is None:
+            return url
+        return with_password(url, options.user, _first_line(options.password_file))
     password = _first_line(options.password_file)
     device = ask(options.onvif, user=options.user, password=password)
     return with_password(device.profiles[0].url, options.user, password)
 
 
 def _first_line(path: Path | None) -> str:
-    return "" if path is None else path.read_text().partition("\n")[0]
+    if path is None:
+        return ""
+    return _asked("password: ") if path == Path("-") else path.read_text().partition("\n")[0]
+
+
+def _asked(what: str) -> str:
+    """What somebody types, unseen, or another program says."""
+    from getpass import getpass
+
+    return getpass(what) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
 
 
 def _discover(options: argparse.Namespace) -> Mapping[str, Any]:
@@ -420,85 +437,44 @@ def _segments(options: argparse.Namespace) -> Mapping[str, Any]:
 
 
 def _clip(options: argparse.Namespace) -> Mapping[str, Any]:
-    from camera_ingest.clips import cut_clip
-    from camera_ingest.disputes import Missed, cameras_of_event, clip_event, read_event, read_margin
-    from camera_ingest.folders import camera_named, recorder_named
-    from camera_ingest.registering import custodian
+    from camera_ingest import clip_command
+    from camera_ingest.clip_command import Wanted, ask_recorder
 
-    by_span = options.id is not None and options.since is not None and options.until is not None
-    if by_span == (options.event is not None):
-        raise Malformed(
-            "a clip is asked for by camera and span, or by event",
-            code="usage",
-            mend="mingjian-camera clip ID --from A --to B --out FILE, or: clip --event EVENT --margin 10m --out FILE",
-        )
-    said: dict[str, Any] = {}
-    missed: list[Missed] = []
-    camera = camera_named(options.data, options.id) if by_span else None
-    margin_us = read_margin(options.margin)
+    names = ("since", "until", "event", "margin", "exact", "view", "complaint", "actor")
+    given = {name: getattr(options, name) for name in names}
+    wanted = Wanted(camera=options.id or options.camera, out=str(options.out), **given)
+    wanted.check()
     if (away := _away_of(options)) is not None:
-        return _clip_away(options, away)
+        return _clip_away(options, wanted, away)
+    if (answer := ask_recorder(options.data, wanted)) is not None:
+        return answer
     with _ledger(options.data) as hall:
-        desk = custodian(hall, options.actor)
-        if camera is not None:
-            recorder = recorder_named(options.data, camera.recorder)
-            cut = cut_clip(hall, desk, recorder, camera.id, options.since, options.until, options.out)
-            cuts = [(camera.id, cut)]
-        else:
-            event = read_event(hall, options.event)
-            cameras = cameras_of_event(hall, event)
-            if options.camera is not None:
-                cameras = [one for one in cameras if one.id == options.camera]
-            cuts, missed = clip_event(hall, desk, event, cameras, margin_us, options.out)
-            said = {"event": event.as_json()}
-        rows = [{"camera": id_} | one.as_json() for id_, one in cuts]
-        for row, (_, one) in zip(rows, cuts, strict=True):
-            row |= _derivatives(hall, desk, one, options)
-        if options.complaint is not None:
-            from camera_ingest.disputes import seal_for
-
-            said["complaint"] = seal_for(hall, desk, options.complaint, cuts, missed)
-        hall.wait_placed([one.outcome for _, one in cuts])
-    if by_span:
-        return rows[0] | said
-    return said | rows[0] | {"clips": rows, "missing": [one.as_json() for one in missed]}
+        return clip_command.cut_wanted(hall, wanted)
 
 
-def _clip_away(options: argparse.Namespace, away: Away) -> Mapping[str, Any]:
+def _clip_away(options: argparse.Namespace, wanted: Wanted, away: Away) -> Mapping[str, Any]:
     """On a recorder's machine; what else a clip may need is at the ledger."""
-    from camera_ingest.clips import cut
-    from camera_ingest.folders import camera_named, recorder_named
-    from camera_ingest.remote import Custodian, Remote
+    from camera_ingest.clip_command import cut_by, told
+    from camera_ingest.clips import Cut, cut
+    from camera_ingest.folders import Camera, recorder_named
+    from camera_ingest.remote import Custodian, Remote, find_event
     from ledger.keys import SigningKey
 
-    asks_more = options.exact or options.view or options.complaint is not None
-    if options.since is None or options.key is None or options.actor is None or asks_more:
+    if options.key is None or options.actor is None or wanted.exact or wanted.view or wanted.complaint is not None:
         raise Malformed(
-            "on a recorder's machine a clip is cut by camera and span, by a custodian with a key of their own",
+            "on a recorder's machine a clip is cut by a custodian with a key of their own, and nothing is made of it",
             code="usage",
-            mend="clip ID --from A --to B --out FILE --ledger URL --token-file FILE --as ACTOR --key FILE",
+            mend="clip (ID --from A --to B|--event E) --out FILE --ledger URL --token-file FILE --as ACTOR --key FILE",
         )
-    camera = camera_named(options.data, options.id)
-    remote = Remote(options.data, recorder_named(options.data, camera.recorder), away)
-    by = Custodian(remote, away, options.actor, SigningKey.from_pem(options.key.read_bytes()))
-    done = cut(remote, by.say, remote.recorder, camera.id, options.since, options.until, options.out)
-    return {"camera": camera.id} | done.as_json()
+    key = SigningKey.from_pem(options.key.read_bytes())
 
+    def cut_there(camera: Camera, since_us: int, until_us: int, out: Path) -> Cut:
+        remote = Remote(options.data, recorder_named(options.data, camera.recorder), away)
+        by = Custodian(remote, away, options.actor, key)
+        return cut(remote, by.say, remote.recorder, camera.id, since_us, until_us, out)
 
-def _derivatives(hall: Hall, desk: Desk, cut: Cut, options: argparse.Namespace) -> dict[str, Any]:
-    if not (options.exact or options.view or options.complaint is not None):
-        return {}
-    from camera_ingest.deriving import derive
-    from ledger.cases.kept_footage import keep
-
-    made = {}
-    for name, exact in (("exact", True), ("view", False)):
-        if getattr(options, name) or (name == "view" and options.complaint is not None):
-            one = derive(hall, desk, cut.clip, cut.clip.with_suffix(f".{name}.mp4"), exact=exact)
-            if options.complaint is not None:
-                keep(hall.data, one.file)
-            made[name] = one.as_json()
-    return made
+    event, cuts, missed = cut_by(options.data, wanted, partial(find_event, options.data, away), cut_there)
+    return told(event, [{"camera": id_} | one.as_json() for id_, one in cuts], missed)
 
 
 def _hold(options: argparse.Namespace) -> Mapping[str, Any]:
@@ -596,7 +572,6 @@ def _purge(options: argparse.Namespace) -> Mapping[str, Any]:
 
 def _check(options: argparse.Namespace) -> Mapping[str, Any]:
     from camera_ingest.checking import check, check_away
-    from camera_ingest.remote import is_remote
 
     if is_remote(options.data):
         return check_away(options.data).as_json()

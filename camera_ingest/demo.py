@@ -10,6 +10,7 @@ the next start leaves it there. Everything in the picture is drawn, and says so.
 from __future__ import annotations
 
 import argparse
+import os
 import socket
 import sys
 import threading
@@ -155,4 +156,7 @@ def _draw(camera: str, window: str, now: float) -> np.ndarray[Any, np.dtype[np.u
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ended = main()
+    # Threads that draw are cut off within a library of C++, on which an interpreter that ends by itself aborts.
+    sys.stderr.flush()
+    os._exit(ended)

@@ -7,47 +7,26 @@ and stands beside each clip as an offset.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from camera_ingest.clips import Cut, cut_clip
-from camera_ingest.folders import Camera, read_cameras, recorder_named
+from camera_ingest.clips import Cut
+from camera_ingest.folders import Camera, read_cameras
 from ledger.cases import complaint
+from ledger.cases.cameras import Event
 from ledger.cases.kept_footage import keep
 from ledger.door.desk import Desk
 from ledger.door.hall import Hall
 from ledger.errors import Malformed, NotFound, Refused
-from ledger.facts.disputed import covers, moments_of, window_of
-from ledger.statement import Statement, instant_text, open_statement
+from ledger.facts.disputed import moments_of
+from ledger.statement import instant_text
 from ledger.store.sequencer import now_us
 
 _MARGIN: Final = re.compile(r"([0-9]{1,5})(ms|s|m|h)?", re.ASCII)
 _UNITS_US: Final = {"ms": 1000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, None: 1_000_000}
 MAX_MARGIN_US: Final = 1_800_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """A statement of the log that is disputed, with its place and its window."""
-
-    act: Statement
-    index: int
-    recorded_us: int
-    window: str
-
-    def as_json(self) -> dict[str, Any]:
-        """What a command says of it."""
-        return {
-            "id": self.act.id.hex(),
-            "index": self.index,
-            "stream": self.act.stream,
-            "type": self.act.type,
-            "at": self.act.at,
-            "recorded": instant_text(self.recorded_us),
-            "window": self.window,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,63 +51,20 @@ def read_margin(text: str) -> int:
     return int(found[1]) * _UNITS_US[found[2]]
 
 
-def read_event(hall: Hall, named: str) -> Event:
-    """The event of that id (hex) or place in the log (Refused where it names no window: nobody filmed it)."""
-    text = named.strip()
-    if text.isascii() and text.isdigit() and len(text) < 19:
-        index = int(text)
-        if index >= hall.reader.head().size:
-            raise NotFound(
-                f"the log has no entry {index} yet", code="no-event", mend="mingjian case history shows them"
-            )
-    elif re.fullmatch(r"[0-9a-f]{64}", text) and (placed := hall.reader.placed([bytes.fromhex(text)])):
-        (index,) = placed.values()
-    else:
-        raise NotFound(
-            f"there is no statement {text:.70} in the log", code="no-event", mend="give its id, or its place in the log"
-        )
-    act = open_statement(hall.reader.entries(index, index + 1)[0].entry)
-    window = window_of(act)
-    if window is None:
-        raise Refused(
-            f"{act.type} of {act.stream} names no window: no camera can have seen it",
-            code="no-window",
-            mend="dispute an event at a window: a ticket called or served, an application taken",
-        )
-    return Event(act, index, hall.reader.recorded_us([index])[index], window)
-
-
-def cameras_of_event(hall: Hall, event: Event) -> list[Camera]:
-    """This machine's cameras that covered the event's window when it was stated (NotFound where there are none)."""
-    mine = read_cameras(hall.data)
-    found = [mine[id_] for id_ in sorted(mine) if _covered(hall, id_, event)]
-    if found:
+def cameras_of_event(data: Path, event: Event, saw: Mapping[str, str]) -> list[Camera]:
+    """This machine's cameras among those that ``saw`` the event (NotFound where there are none)."""
+    mine = read_cameras(data)
+    if found := [mine[id_] for id_ in sorted(saw) if id_ in mine]:
         return found
-    _, registry = hall.door.registry()
-    elsewhere = [stream.partition("/")[2] for stream, said in registry.cameras() if covers(said, event.window)]
-    others = [id_ for id_ in elsewhere if id_ not in mine]
+    others = [f"{id_} ({recorder})" for id_, recorder in sorted(saw.items())]
     raise NotFound(
         f"no camera of this machine covered {event.window} then",
         code="no-camera",
-        mend=f"cut it where it is recorded: {', '.join(others)}"
+        mend=f"cut it where it is recorded, by clip --event … --ledger URL there: {', '.join(others)}"
         if others
         else f"mingjian-camera add ID --url URL --window {event.window} binds one for the time to come",
-        cameras=others,
+        cameras=sorted(saw),
     )
-
-
-def _covered(hall: Hall, camera: str, event: Event) -> bool:
-    """Whether a camera was bound to the window as of the event's place in the log."""
-    bound = False
-    for index, _, entry in hall.reader.stream(f"camera/{camera}"):
-        if index is None or index > event.index:
-            break
-        act = open_statement(entry)
-        if act.type in ("camera.registered.v1", "camera.changed.v1"):
-            bound = covers(act.data, event.window)
-        elif act.type == "camera.retired.v1":
-            bound = False
-    return bound
 
 
 def spans_of_event(event: Event, margin_us: int) -> list[tuple[int, int]]:
@@ -139,21 +75,20 @@ def spans_of_event(event: Event, margin_us: int) -> list[tuple[int, int]]:
 
 
 def clip_event(
-    hall: Hall, desk: Desk, event: Event, cameras: Sequence[Camera], margin_us: int, out: Path
+    cut: Callable[[Camera, int, int, Path], Cut], event: Event, cameras: Sequence[Camera], margin_us: int, out: Path
 ) -> tuple[list[tuple[str, Cut]], list[Missed]]:
-    """Cut the event on each camera: the first clip to ``out``, others beside it with their camera's name.
+    """Have ``cut`` cut the event on each camera: the first clip to ``out``, others beside it with their camera's name.
 
     What one camera cannot give is said, and hinders no other; the first refusal where none gives anything.
     """
     cuts: list[tuple[str, Cut]] = []
     missed: list[Missed] = []
     for camera in cameras:
-        recorder = recorder_named(hall.data, camera.recorder)
         for since_us, until_us in spans_of_event(event, margin_us):
             number = sum(name == camera.id for name, _ in cuts)
             path = out if not cuts else _beside(out, camera.id, number)
             try:
-                cuts.append((camera.id, cut_clip(hall, desk, recorder, camera.id, since_us, until_us, path)))
+                cuts.append((camera.id, cut(camera, since_us, until_us, path)))
             except Refused as error:
                 missed.append(Missed(camera.id, since_us, until_us, error))
     if not cuts:

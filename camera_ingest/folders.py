@@ -1,6 +1,8 @@
 """Where footage lies on a recorder's disk, and what a recorder must know with the ledger down.
 
 DATA/footage/cameras.json                     ``Camera`` by id; 0600, for an address may hold a password
+DATA/footage/ledger.policy                    where the ledger of these recorders is elsewhere: whose it is (``remote``)
+DATA/footage/clips.sock                       where the process that records takes requests for clips (``clip_command``)
 DATA/footage/RECORDER/lock                    held by the process that records
 DATA/footage/RECORDER/sealing                 held by whoever carries lines to the ledger
 DATA/footage/RECORDER/journal/DATE.jsonl      what it saw, line by line, signed (``journal``)
@@ -31,6 +33,7 @@ from ledger.keys import SigningKey
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 DEFAULT_RECORDER: Final = "recorder/1"
+POLICY: Final = "ledger.policy"
 
 
 def check_id(id_: str) -> str:
@@ -68,6 +71,11 @@ class Recorder:
 def footage(data: Path) -> Path:
     """The folder of all footage."""
     return data / "footage"
+
+
+def is_remote(data: Path) -> bool:
+    """Whether the ledger of this folder's recorders is elsewhere, known by its policy."""
+    return (footage(data) / POLICY).exists()
 
 
 def read_cameras(data: Path) -> dict[str, Camera]:

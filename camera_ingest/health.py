@@ -73,9 +73,10 @@ class Reference:
 
 def keyframe(path: Path) -> tuple[Grey, Any] | None:
     """The first keyframe of a segment, grey and small, and as it was decoded."""
-    with av.open(str(path)) as container:
+    # Its header says all there is to know: guessing the rate from many pictures would cost three times the decoding.
+    with av.open(str(path), options={"probesize": "4096", "analyzeduration": "0"}) as container:
         stream = container.streams.video[0]
-        stream.codec_context.skip_frame = "NONKEY"
+        stream.codec_context.skip_frame, stream.codec_context.thread_count = "NONKEY", 1
         for frame in container.decode(stream):
             small = frame.reformat(width=WIDTH, height=HEIGHT, format="gray")
             return np.asarray(small.to_ndarray(), dtype=np.uint8), frame

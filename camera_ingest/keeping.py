@@ -10,9 +10,10 @@ footage is left, ``make_room`` refuses, and the recorder stops loudly.
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,8 +22,9 @@ import structlog
 
 from camera_ingest.archive import Archive, segment_file
 from camera_ingest.folders import Recorder
+from camera_ingest.guarding import Guard
 from camera_ingest.journal import read_lines
-from camera_ingest.sealing import cameras_of, device_desk, seal_lines
+from camera_ingest.sealing import Said, cameras_of, device_desk, seal_lines
 from camera_ingest.spans import Segment, span_of, speaks_of
 from ledger.door.desk import Desk
 from ledger.door.door import Outcome
@@ -37,6 +39,7 @@ from ledger.facts.footage import (
     SPACE_FREED,
     SPACE_PASSED,
     Footage,
+    Hold,
     footage_stream,
 )
 from ledger.statement import StatementId, instant_text, instant_us
@@ -225,10 +228,16 @@ class Tidy:
         self._data = data
         self._purged: dict[str, float] = {}
         self._held: dict[str, frozenset[StatementId]] = {}
+        self._guard = Guard()
 
     def __call__(self, hall: Hall, recorder: Recorder) -> None:
         """Look after one recorder's disk; what cannot be done is logged, and done at the next time."""
         cameras, desk = cameras_of(self._data, recorder.actor), device_desk(hall, recorder)
+        try:
+            for camera in cameras:
+                self._guard(recorder, camera, standing(desk, camera).holds)
+        except (Refused, Unavailable) as error:
+            log.error("the store's holds could not be set", recorder=recorder.actor, why=error.message)
         try:
             if time.monotonic() - self._purged.get(recorder.actor, -_HOUR_S) >= _HOUR_S:
                 self._purged[recorder.actor] = time.monotonic()
@@ -249,22 +258,32 @@ class Tidy:
 def look_at_budget(desk: Desk, recorder: Recorder, cameras: Sequence[str]) -> list[Outcome]:
     """Say when held footage goes past its share of the disk, and when it is within it again."""
     held = sum(held_bytes(desk, recorder, camera) for camera in cameras)
+    states = {camera: standing(desk, camera).is_full for camera in cameras}
+    return [desk.say(said.stream, said.type, said.values) for said in budget_says(recorder, held, states)]
+
+
+def budget_says(recorder: Recorder, held: int, states: Mapping[str, bool]) -> list[Said]:
+    """What is to be said of a recorder's held bytes; ``states``: of each camera whether that was said before."""
     total = shutil.disk_usage(recorder.folder).total
     is_full = held * 1000 > total * BUDGET_PERMILLE
     if is_full:
         log.error("held footage is past its budget", recorder=recorder.actor, held_bytes=held, disk_bytes=total)
-    values = {"held_bytes": held, "disk_bytes": total}
-    type_ = SPACE_PASSED if is_full else SPACE_FREED
-    changed = [camera for camera in cameras if standing(desk, camera).is_full is not is_full]
-    return [desk.say(footage_stream(camera), type_, values) for camera in changed]
+    values, type_ = {"held_bytes": held, "disk_bytes": total}, SPACE_PASSED if is_full else SPACE_FREED
+    changed = [camera for camera, was_full in states.items() if was_full is not is_full]
+    return [Said(footage_stream(camera), type_, values, secrets.token_hex(16)) for camera in changed]
 
 
 def held_bytes(desk: Desk, recorder: Recorder, camera: str) -> int:
     """How much of a camera's footage is under a hold; what several hold counts once."""
+    return bytes_under(recorder, camera, standing(desk, camera).holds.values())
+
+
+def bytes_under(recorder: Recorder, camera: str, holds: Iterable[Hold]) -> int:
+    """The same, under those holds."""
     now = now_us()
     found = {
         segment.line.number: int(segment.says["bytes"])
-        for hold in standing(desk, camera).holds.values()
+        for hold in holds
         if hold.covers(hold.since_us, hold.until_us, now_us=now)
         for segment in span_of(recorder, camera, hold.since_us, hold.until_us).segments
         if segment_file(recorder, camera, segment).exists()

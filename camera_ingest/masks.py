@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 import orjson
 
 from camera_ingest.folders import Recorder
@@ -25,6 +24,8 @@ from ledger.facts.cameras import mask_of, masks_digest
 from ledger.files import replace_file
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ledger.door.hall import Hall
 
 Mask = tuple[int, int, int, int]

@@ -160,11 +160,13 @@ def ask(address: str, *, user: str = "", password: str = "") -> Device:
 
 
 def with_password(url: str, user: str, password: str) -> str:
-    """The address with name and password, as a player needs it."""
-    if not user:
-        return url
+    """The address with name and password, as a player needs it; the name may stand in it already."""
     parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=f"{quote(user, safe='')}:{quote(password, safe='')}@{parts.netloc}"))
+    named, _, host = parts.netloc.rpartition("@")
+    name = quote(user, safe="") or named.partition(":")[0]
+    if not name:
+        return url
+    return urlunsplit(parts._replace(netloc=f"{name}:{quote(password, safe='')}@{host}"))
 
 
 def _place(address: str) -> tuple[str, int]:

@@ -40,7 +40,8 @@ log = structlog.get_logger()
 _JUMP_S: Final = 10
 _WAIT_S: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _TICK_S: Final = 0.5
-_ASK_EVERY: Final = 8
+_ASK_S: Final = 0.5
+"""Between two looks at the camera's own clock: reading a packet's side data costs as much as writing the packet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,7 @@ class Recording:
         self._tick_s = 0.0  # a float: exact fractions for each packet would cost more than writing it
         self._writer: SegmentWriter | None = None
         self._clock = SegmentClock(0, 0)
-        self._first_dts, self._asked = 0, 0
+        self._first_dts, self._ask_at = 0, 0.0
         self._heard = time.monotonic()
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._keep, name=f"keep-{camera.id}", daemon=True)
@@ -192,45 +193,46 @@ class Recording:
         with self._lock:
             if turn != self._turn:
                 return False
-            now, mono = now_us(), time.monotonic()
+            # A few µs for each packet are a tenth of all: each thing is asked for once, and what is slow now and then.
+            now, mono, dts, pts, is_key = now_us(), time.monotonic(), packet.dts, packet.pts, packet.is_keyframe
             self._heard = mono
             # Until the first sender report the library may give no time; such pictures cannot be placed.
-            if packet.dts is None or packet.pts is None or (self._writer is None and not packet.is_keyframe):
+            if dts is None or pts is None or (self._writer is None and not is_key):
                 return True
-            if self._begun is not None and self._jumps(packet, mono):
+            if self._begun is not None and self._jumps(dts, mono):
                 self._end_run("pts_jump")
-                if not packet.is_keyframe:
+                if not is_key:
                     return True
-            if packet.is_keyframe and self._due(packet):
+            if is_key and self._due(dts):
                 self._end_segment("full")
             if self._writer is None:
                 self._begin_segment(packet, stream, now, mono)
             assert self._writer is not None
-            since = packet.dts - self._first_dts
-            # Reading a packet's side data costs as much as writing the packet: some are asked.
-            self._asked = (self._asked + 1) % _ASK_EVERY
-            camera_us = camera_time(packet) if not self._asked or packet.is_keyframe else None
+            since = dts - self._first_dts
+            camera_us = None
+            if mono >= self._ask_at:
+                camera_us, self._ask_at = camera_time(packet), mono + _ASK_S
             self._clock.see(now, round(since * self._tick_s * 1_000_000), camera_us)
-            self._last_dts = packet.dts
-            packet.pts, packet.dts = packet.pts - self._first_dts, since
+            self._last_dts = dts
+            packet.pts, packet.dts = pts - self._first_dts, since
             self._writer.mux(packet)
             return True
 
-    def _jumps(self, packet: Any, mono: float) -> bool:
-        if packet.dts <= self._last_dts:
+    def _jumps(self, dts: int, mono: float) -> bool:
+        if dts <= self._last_dts:
             return True
-        gone_s: float = (packet.dts - self._begun_dts) * self._tick_s
-        step_s: float = (packet.dts - self._last_dts) * self._tick_s
+        gone_s: float = (dts - self._begun_dts) * self._tick_s
+        step_s: float = (dts - self._last_dts) * self._tick_s
         return step_s > _JUMP_S or abs(gone_s - (mono - self._begun_mono)) > _JUMP_S + 0.01 * gone_s
 
-    def _due(self, packet: Any) -> bool:
+    def _due(self, dts: int) -> bool:
         if self._writer is None:
             return False
         wish = self._folder / "cut"
         if wish.exists():
             wish.unlink(missing_ok=True)
             return True
-        return bool((packet.dts - self._first_dts) * self._tick_s >= self._pace.segment_s)
+        return (dts - self._first_dts) * self._tick_s >= self._pace.segment_s
 
     # ------------------------------------------------------------------------------------------------- segments
 

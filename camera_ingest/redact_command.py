@@ -30,7 +30,8 @@ def declare(commands: _SubParsersAction[argparse.ArgumentParser], common: argpar
     redact.add_argument("--seen", type=int, default=0, metavar="N", help="with --confirm: uncovered spans looked at")
     redact.add_argument("--as", dest="actor", help="who does it")
     redact.set_defaults(run=run)
-    watermark = commands.add_parser("watermark", help="a span of a film with a text burned in, for one viewer")
+    # Without a help of its own it is not listed: nobody but the server calls it.
+    watermark = commands.add_parser("watermark", description="a span of a film with a text burned in, for one viewer")
     watermark.add_argument("file", type=Path)
     watermark.add_argument("--out", type=Path, required=True)
     watermark.add_argument("--text", required=True)

@@ -23,6 +23,7 @@ import orjson
 from camera_ingest.c2pa import sign_film
 from camera_ingest.clips import placed, signed_head
 from camera_ingest.faces import COVER_US, Box, Covers, Faces, Follower, Presence, Track
+from camera_ingest.masks import black_out
 from camera_ingest.pictures import Film, Pixels, look_at, pictures, written
 from camera_ingest.watermark import draw
 from ledger.cases.grants import (
@@ -136,21 +137,20 @@ def cover_film(
             code="track",
             mend=f"redact it without --clear first: that lists its {len(follower.tracks)} tracks",
         )
-    covers, black = Covers(follower.tracks), [Box(*mask) for mask in (*privacy_masks, *masks)]
+    covers, black = Covers(follower.tracks), (*privacy_masks, *masks)
+    hidden = [Box(*mask) for mask in black]
     bare: list[int] = []
     count = 0
     with written(out, film.width, film.height) as writer:
         for picture in pictures(source):
             near = list(covers.at(picture.at_us))
             somebody = presence.look(picture.at_us, picture.pixels)
-            if any(not any(one.meets(box) for box in (*(box for _, box in near), *black)) for one in somebody):
+            if any(not any(one.meets(box) for box in (*(box for _, box in near), *hidden)) for one in somebody):
                 bare.append(picture.at_us)
             for track, box in near:
                 if str(track.number) not in clear:
                     blur(picture.pixels, box)
-            for box in black:
-                x0, y0, x1, y1 = box.within(film.width, film.height)
-                picture.pixels[y0:y1, x0:x1] = 0
+            black_out(picture.pixels, black)
             if watermark is not None:
                 draw(picture.pixels, watermark)
             writer.write(picture.pixels, picture.at_us)

@@ -25,16 +25,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import orjson
 import structlog
 
 from camera_ingest.archive import Archive, segment_file
-from camera_ingest.folders import Recorder, footage, locked, recorder_named, write_state
+from camera_ingest.folders import POLICY, Recorder, footage, is_remote, locked, recorder_named, write_state
+from camera_ingest.guarding import Guard
 from camera_ingest.journal import lines_after
-from camera_ingest.keeping import on_disk, purged_values, room_needed, runs_of
+from camera_ingest.keeping import budget_says, bytes_under, on_disk, purged_values, room_needed, runs_of
 from camera_ingest.sealing import EVERY_S, Said, batch_of, cut_now, remember, told_of
 from camera_ingest.spans import Segment
+from ledger.cases.cameras import Event
 from ledger.door.door import Outcome
 from ledger.door.keyring import Keyring
 from ledger.errors import Evidence, MingjianError, NotFound, Refused, Unavailable
@@ -60,7 +63,6 @@ from ledger.tree.proof import Proof
 from ledger.verify.clip import placed_entry
 
 log = structlog.get_logger()
-_POLICY: Final = "ledger.policy"
 _LOOK_S: Final = 5.0
 _HOUR_S: Final = 3600.0
 _DAY_US: Final = 86_400_000_000
@@ -68,15 +70,10 @@ _PLACED_S: Final = 20.0
 _MAX_ASIDE: Final = 1000
 
 
-def is_remote(data: Path) -> bool:
-    """Whether the ledger of this folder's recorders is elsewhere."""
-    return (footage(data) / _POLICY).exists()
-
-
 def read_policy(data: Path) -> Policy:
     """Whose ledger it is (NotFound where it is the folder's own)."""
     try:
-        return Policy.parse((footage(data) / _POLICY).read_bytes())
+        return Policy.parse((footage(data) / POLICY).read_bytes())
     except FileNotFoundError:
         raise NotFound(
             "this folder knows no ledger elsewhere",
@@ -98,7 +95,7 @@ def make_recorder(data: Path, actor: str, policy: bytes) -> dict[str, Any]:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if is_remote(data) and origin_of(read_policy(data)) != origin:
         raise Refused("this folder's recorders are another ledger's", code="origin", mend="choose another folder")
-    replace_file(folder / _POLICY, policy, durable=True)
+    replace_file(folder / POLICY, policy, durable=True)
     keyring = Keyring(data)
     (keyring.folder / "actors").mkdir(mode=0o700, parents=True, exist_ok=True)
     key = keyring.make_actor(actor)
@@ -130,6 +127,7 @@ class _Kept:
 
     retention_days: int
     holds: tuple[Hold, ...]
+    is_full: bool
 
     def is_held(self, segment: Segment) -> bool:
         return any(one.covers(segment.start_us, segment.end_us, now_us=now_us()) for one in self.holds)
@@ -271,7 +269,7 @@ class Remote:
     def kept(self) -> dict[str, _Kept]:
         """What is to be kept of each camera."""
         return {
-            camera: _Kept(int(said["retention_days"]), tuple(map(_hold, said["holds"])))
+            camera: _Kept(int(said["retention_days"]), tuple(map(_hold, said["holds"])), bool(said.get("is_full")))
             for camera, said in self.known()["cameras"].items()
         }
 
@@ -283,6 +281,15 @@ class Remote:
             old = [one for one in on_disk(self.recorder, camera, until_us=before) if one.end_us <= before]
             count += self._destroy(camera, old, kept, rule="retention")
         return count
+
+    def look_at_budget(self) -> int:
+        """Say when held footage goes past its share of this disk, and when it is within it again; how often said."""
+        kept = self.kept()
+        held = sum(bytes_under(self.recorder, camera, one.holds) for camera, one in kept.items())
+        says = budget_says(self.recorder, held, {camera: one.is_full for camera, one in kept.items()})
+        for said in says:
+            self._say(said)
+        return len(says)
 
     def make_room(self) -> None:
         """Have what the store has, and then unheld footage, go from this disk until there is room."""
@@ -342,6 +349,22 @@ class Remote:
         return _placed(act.entry, proof)
 
 
+def find_event(data: Path, away: Away, named: str) -> tuple[Event, dict[str, str]]:
+    """A disputed event as the ledger has it, proved under this folder's policy, and the cameras that it says saw it."""
+    server, policy = away.server(), read_policy(data)
+    found = server.get_json(f"/api/footage/events/{quote(named.strip(), safe='')}")
+    try:
+        act = open_statement(bytes.fromhex(found["entry"]))
+        recorded_us, saw = int(found["recorded_us"]), {str(one): str(by) for one, by in found["cameras"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Unavailable("the ledger's answer about this event is not one", code="answer") from error
+    proof = Proof.parse(server.get(f"/api/statements/{act.id.hex()}/proof"))
+    proof.check(statement_id(act.entry), policy)
+    if named.strip() not in (act.id.hex(), str(proof.index)):
+        raise Evidence("the ledger gives another event than was asked for", code="event", mend="keep its answer")
+    return Event.of(act, proof.index, recorded_us), saw
+
+
 class Custodian:
     """Somebody who cuts at a recorder's machine, with a key of their own: said over HTTP, too."""
 
@@ -374,6 +397,7 @@ class RemoteSealer:
         self._thread = threading.Thread(target=self._run, name="sealing", daemon=True)
         self._holds: dict[str, str | None] = {}
         self._purged = -_HOUR_S
+        self._guard = Guard()
 
     def start(self) -> None:
         """Begin."""
@@ -413,8 +437,16 @@ class RemoteSealer:
 
     def _carry(self, remote: Remote) -> None:
         remote.seal()
+        if (store := Archive.of(remote.recorder).settings) is not None and store.lock is not None:
+            kept = remote.kept()
+            try:
+                for camera, one in kept.items():
+                    self._guard(remote.recorder, camera, {hold: hold for hold in one.holds})
+            except (Refused, Unavailable) as error:  # the store's, not the ledger's
+                log.error("the store's holds could not be set", recorder=remote.recorder.actor, why=error.message)
         if time.monotonic() - self._purged >= _HOUR_S:
             remote.purge()
+            remote.look_at_budget()
             self._purged = time.monotonic()
         if room_needed(remote.recorder):
             remote.make_room()
@@ -426,6 +458,7 @@ class RemoteSealer:
             if hold is not None and hold != before:
                 cut_now(remote.recorder, camera, now_us())
                 remote.seal()
+                remote.look_at_budget()
 
 
 def noted_rows(recorder: Recorder, *, newest_first: bool = False) -> Iterator[dict[str, Any]]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -150,7 +151,7 @@ def remember(recorder: Recorder, upto: int) -> None:
 class Sealer:
     """Carries the lines of this machine's recorders every minute, in a thread; a ledger that is down is asked again.
 
-    ``after``: called for each recorder when its lines are carried.
+    ``after``: called for each recorder when its lines are carried. ``beside``: what goes on while the ledger is open.
     """
 
     def __init__(
@@ -160,8 +161,10 @@ class Sealer:
         *,
         every_s: float = EVERY_S,
         after: Callable[[Hall, Recorder], None] = lambda *_: None,
+        beside: Callable[[Hall], AbstractContextManager[None]] = lambda _: nullcontext(),
     ) -> None:
         self._data, self.recorders, self._every_s, self._after = data, list(recorders), every_s, after
+        self._beside = beside
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sealing", daemon=True)
 
@@ -177,7 +180,7 @@ class Sealer:
     def _run(self) -> None:
         while True:
             try:
-                with open_ledger(self._data) as hall, hall.sequencing():
+                with open_ledger(self._data) as hall, hall.sequencing(), self._beside(hall):
                     self._carry(hall)
                     return
             except (MingjianError, OSError) as error:

@@ -21,8 +21,6 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import av
-
 from ledger.errors import Malformed, Unavailable
 from ledger.files import flush_folder
 from ledger.statement import instant_text
@@ -33,6 +31,8 @@ from ledger.verify.fmp4 import Group, Init, read_group, read_init
 _PART: Final = re.compile(
     r"(?P<run>[0-9T.Z]+)-(?P<seq>[0-9]{6})-(?P<start>[0-9]+)-(?P<n>[0-9]+)-(?P<d>[0-9]+)\.part", re.ASCII
 )
+_BUFFER_BYTES: Final = 1 << 20
+"""A second of most cameras: each group is one call of ours and of the system's, not one for each 32 KiB."""
 _FLAGS: Final = "frag_keyframe+empty_moov+default_base_moof+skip_trailer"
 CODECS: Final = frozenset({"h264", "hevc", "av1", "mpeg4", "mjpeg"})
 
@@ -165,6 +165,8 @@ class SegmentWriter:
     """A segment being written."""
 
     def __init__(self, folder: Path, name: Name, stream: Any) -> None:
+        import av  # here: who only reads and cuts waits for no library that records
+
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder, self.name = folder, name
         self.hashed = Hashed(name.run, name.seq)
@@ -175,6 +177,7 @@ class SegmentWriter:
             "w",
             format="mp4",
             options={"movflags": _FLAGS, "use_editlist": "0", "fflags": "+bitexact", "flush_packets": "1"},
+            buffer_size=_BUFFER_BYTES,
         )
         self._stream = self._container.add_stream_from_template(stream)
         self._stream.time_base = stream.time_base
@@ -186,7 +189,9 @@ class SegmentWriter:
 
     def close(self) -> Path:
         """End the file; it keeps its name until its line is written. What cannot be written any more is left out."""
-        with suppress(OSError, av.FFmpegError):
+        from av import FFmpegError
+
+        with suppress(OSError, FFmpegError):
             self._container.close()
         self._sink.file.close()
         part = self.folder / self.name.part

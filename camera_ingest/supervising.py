@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 
 from camera_ingest.archive import CARRY_S, Carrier
+from camera_ingest.clip_command import serving_clips
 from camera_ingest.folders import Camera, camera_named, locked, read_cameras, recorder_named
 from camera_ingest.keeping import Tidy
 from camera_ingest.recovery import is_alone
@@ -108,7 +109,7 @@ def supervise(
             pass
     children = [_Child(data, recorder, cameras, more) for recorder, cameras in found.items()]
     sealer: Sealer | RemoteSealer = (
-        Sealer(data, list(found), every_s=every_s, after=Tidy(data))
+        Sealer(data, list(found), every_s=every_s, after=Tidy(data), beside=serving_clips)
         if away is None
         else RemoteSealer(data, list(found), away, every_s=every_s)
     )

@@ -17,8 +17,9 @@ from camera_ingest.checking import check
 from camera_ingest.cli import main
 from camera_ingest.clips import cut_clip
 from camera_ingest.folders import Recorder
-from camera_ingest.keeping import on_disk, place_hold, purge
-from camera_ingest.registering import custodian
+from camera_ingest.guarding import Guard
+from camera_ingest.keeping import on_disk, place_hold, propose_release, purge, release, standing
+from camera_ingest.registering import custodian, second
 from camera_ingest.sealing import device_desk, seal_lines
 from ledger.errors import Malformed, NotFound, Refused, Unavailable
 from ledger.store.sequencer import now_us
@@ -213,6 +214,37 @@ def test_a_lock_that_the_store_cannot_give_is_refused(
     said = carry_all(rig.hall.data, recorder.actor)
     assert (said["state"], said["carried"]) == ("refused", 0)
     assert _files(recorder)
+
+
+def test_what_a_hold_keeps_the_store_keeps_too_until_two_persons_release_it(rig: Any, s3: Any) -> None:
+    locked = Settings(url="s3://locked/h", endpoint=s3.endpoint, keep_hours=0, lock="governance")
+    recorder, desk, guard = rig.camera("lawful"), custodian(rig.hall), Guard()
+    seal_lines(rig.hall, recorder)
+    write_settings(rig.hall.data, locked)
+    first, second_, *others = on_disk(recorder, "lawful")
+    names = [blob_name(recorder, "lawful", one.says) for one in (first, second_, others[0])]
+    hold = place_hold(desk, "lawful", first.start_us + 1, second_.start_us + 1, ground="complaint/1").id
+    assert guard(recorder, "lawful", dict(standing(desk, "lawful").holds)) == 0
+    # Carried after the hold was placed: held all the same.
+    assert carry_all(rig.hall.data, recorder.actor)["state"] == "carried"
+    assert guard(recorder, "lawful", dict(standing(desk, "lawful").holds)) == 2
+    assert guard(recorder, "lawful", dict(standing(desk, "lawful").holds)) == 0
+
+    def kept() -> list[bool]:
+        client, prefix = s3.client(), "h"
+        heads = [client.head_object(Bucket="locked", Key=f"{prefix}/{name}") for name in names]
+        return [one.get("ObjectLockLegalHoldStatus") == "ON" for one in heads]
+
+    assert kept() == [True, True, False]
+    archive, later = Archive.of(recorder), now_us() + 31 * DAY_US
+    assert archive.destroyable("lawful", [first, second_, others[0]], now=later) == [others[0]]
+    proposal = propose_release(desk, "lawful", hold.hex(), ground="over")
+    release(second(rig.hall), "lawful", proposal.id.hex())
+    # Another process than the one that put them there takes them off.
+    assert Guard()(recorder, "lawful", dict(standing(desk, "lawful").holds)) == 2
+    assert kept() == [False, False, False]
+    assert archive.destroyable("lawful", [first], now=later) == [first]
+    write_settings(rig.hall.data, Settings(url=locked.url, endpoint=s3.endpoint))
 
 
 def test_the_command_tries_a_store_and_keeps_no_secret(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import orjson
 import pytest
 from jsonschema import Draft202012Validator
 
+from camera_ingest import clip_command
 from camera_ingest.cli import main
 from camera_ingest.clips import cut_clip
 from camera_ingest.deriving import derive
@@ -28,12 +30,11 @@ from ledger.door.desk import Desk
 from ledger.door.hall import Hall
 from ledger.errors import Malformed, Refused
 from ledger.facts.footage import SPACE_FREED, SPACE_PASSED
-from ledger.registry import catalogue, keys, people
-from ledger.registry.changes import confirm
 from ledger.statement import instant_us, open_statement
 from ledger.store.sequencer import now_us
 from ledger.verify.cli import main as verify
 from ledger.verify.derivative import check_derivative
+from tests.staffing import clerk_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,33 +52,9 @@ class Window:
         return ticket.serve(self.clerk, name).id.hex()
 
 
-def _staff(hall: Hall) -> Desk:
-    """Window w1 and who sits there."""
-    (first, first_key), (other, other_key) = hall.officers()
-    one = Desk(door=hall.door, actor=first, key=first_key, role="key_officer")
-    two = Desk(door=hall.door, actor=other, key=other_key, role="key_officer")
-    admins = []
-    for actor, roles, more in (
-        ("staff/cat-a", ["catalogue_admin"], {}),
-        ("staff/cat-b", ["catalogue_admin"], {}),
-        ("staff/chen", ["window_clerk"], {"unit": "env", "windows": ["w1"]}),
-    ):
-        confirm(two, people.appoint(one, actor, person=actor, roles=roles, **more).id)
-        key = hall.keyring.make_actor(actor)
-        confirm(
-            two, keys.add(one, actor, key.public, keys.prove_possession(hall.origin, actor, key), custody="server").id
-        )
-        admins.append(Desk(door=hall.door, actor=actor, key=key, role=roles[0]))
-    cat, dog, clerk = admins
-    confirm(dog, catalogue.unit(cat, "env", name="环保", tier="district").id)
-    for window in ("w1", "w2"):
-        confirm(dog, catalogue.window(cat, window, unit="env", name=window).id)
-    return Desk(door=hall.door, actor=clerk.actor, key=clerk.key, role="window_clerk", window="w1")
-
-
 @pytest.fixture(scope="module")
 def window(hall: Hall, rig: Any) -> Iterator[Window]:
-    clerk = _staff(hall)
+    clerk = clerk_of(hall)
     x265 = "x265enc tune=zerolatency key-int-max=25 bitrate=600 ! h265parse ! rtph265pay name=pay0 pt=96 )"
     hevc = f"{rig.BALL.partition('x264enc')[0]}{x265}"
     with rig.camera(rig.BALL) as camera, rig.camera(hevc) as other:
@@ -203,6 +180,32 @@ def test_margins_are_read_as_one_writes_them(text: str, us: int) -> None:
 def test_no_margin_is_refused(text: str) -> None:
     with pytest.raises(Malformed):
         read_margin(text)
+
+
+def test_the_process_that_records_cuts_for_the_command_and_says_what_it_would_have_said(
+    window: Window, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event, data, cut = window.served("t-5"), str(window.hall.data), clip_command.cut_wanted
+    here, alone = threading.get_ident(), []
+
+    def cut_wanted(hall: Hall, wanted: clip_command.Wanted) -> dict[str, Any]:
+        alone.append(threading.get_ident() == here)
+        return cut(hall, wanted)
+
+    monkeypatch.setattr(clip_command, "cut_wanted", cut_wanted)
+    monkeypatch.chdir(tmp_path)
+    words = ("clip", "--camera", "north", "--margin", "2s", "--out", "x.mp4", "--data", data, "--event")
+    with clip_command.serving_clips(window.hall):
+        code, said = _say(capsys, *words, event)
+        assert (code, said["clip"], said["event"]["id"]) == (0, "x.mp4", event)
+        refused, why = _say(capsys, *words, "0")
+        assert (refused, why["error"]["code"]) == (1, "no-window")
+        # Of another database it knows nothing, and leaves it to the command.
+        monkeypatch.setattr(clip_command, "_database", iter(["one", "other"]).__next__)
+        assert _say(capsys, *words, event)[0] == 0
+        monkeypatch.undo()
+    assert alone == [False, False, True]
+    assert not (window.hall.data / "footage" / "clips.sock").exists()
 
 
 # ------------------------------------------------------------------------------------------------------- derivatives

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import io
 import socket
 import threading
 import wave
@@ -129,6 +130,8 @@ def test_nobody_answers_a_probe_and_that_is_no_error() -> None:
 
 def test_a_password_stands_in_an_address_so_that_no_sign_of_it_is_taken_for_another() -> None:
     assert with_password("rtsp://h:554/a", "a b", "p/w@x") == "rtsp://a%20b:p%2Fw%40x@h:554/a"
+    assert with_password("rtsp://ann@h/a", "", "p/w") == "rtsp://ann:p%2Fw@h/a"
+    assert with_password("rtsp://h/a", "", "p") == "rtsp://h/a"
 
 
 def test_a_camera_is_added_by_asking_it(
@@ -142,6 +145,18 @@ def test_a_camera_is_added_by_asking_it(
     assert answer["stream"]["silent"]  # the virtual camera speaks ONVIF and sends no picture
     url = read_cameras(data)["asked"].url
     assert url.startswith("rtsp://ann:long%2Fand%20odd@127.0.0.1:")
+
+
+@pytest.mark.parametrize("url", ["rtsp://ann@127.0.0.1:9/a", "-"])
+def test_a_password_need_not_stand_on_the_command_line(
+    url: str, data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = "rtsp://ann:p%2Fw@127.0.0.1:9/a" if url == "-" else "p/w"
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{typed}\n"))
+    asks = ("--url", "-") if url == "-" else ("--url", url, "--password-file", "-")
+    code, _ = said(capsys, "add", "quiet", *asks, "--untried", "--data", str(data))
+    assert code == 0
+    assert read_cameras(data)["quiet"].url == "rtsp://ann:p%2Fw@127.0.0.1:9/a"
 
 
 def test_discover_says_of_each_camera_what_it_offers_or_why_not(

@@ -14,6 +14,7 @@ from ledger.facts.disputed import MARGIN_US, PER_CHANNEL, PER_SUBJECT
 from ledger.statement import StatementId, instant_text, instant_us, open_statement
 from projections import complaints
 from projections.checked import check_stream
+from projections.runner import read_position
 
 Counter = Any
 MINUTE = 60_000_000
@@ -59,6 +60,21 @@ def test_a_complaint_holds_every_camera_of_the_window_before_anybody_looks_at_it
     placed = open_statement(counter.place.hall.reader.last_entry("footage/cam-2"))
     assert (placed.role, placed.causes) == ("system_clock", (counter.place.hall.reader.stream(one)[0][1],))
     assert placed.data["about"] == [stream]
+
+
+def test_a_hold_on_a_named_event_waits_for_no_derived_table(counter: Counter) -> None:
+    event = counter.served()[1]
+    counter.settle()
+    with counter.place.hall.database.use("reader") as connection:
+        before = read_position(connection).position
+    one = counter.complain(event)
+    counter.place.hall.wait_placed([counter.place.last], timeout_s=10)
+    assert one in counter.keeper.hold()
+    assert len(counter.holds(one)) == 1
+    with counter.place.hall.database.use("reader") as connection:
+        assert read_position(connection).position == before
+    counter.look()
+    assert len(counter.holds(one)) == 1
 
 
 def test_looking_again_holds_nothing_twice(counter: Counter) -> None:

@@ -18,10 +18,12 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from api.dispute_demo import dispute as dispute_demo
 from api.sessions import Sessions
-from camera_ingest.disputes import cameras_of_event, clip_event, read_event, seal_for
-from camera_ingest.folders import Camera, write_camera
+from camera_ingest.clips import Cut, cut_clip
+from camera_ingest.disputes import cameras_of_event, clip_event, seal_for
+from camera_ingest.folders import Camera, recorder_named, write_camera
 from camera_ingest.registering import custodian, give_key, register
 from ledger.cases import complaint, ticket
+from ledger.cases.cameras import cameras_that_saw, read_event
 from ledger.cases.grants import grant_clip, read_grant, request_clip
 from ledger.door.desk import Desk
 from ledger.door.hall import Hall, create_ledger, open_ledger
@@ -149,7 +151,12 @@ def dispute(office: Office, out: Path) -> None:
     office.complain("c-1", event)
     office.wait(lambda: "complaint.evidence_held.v1" in office.says("c-1"))
     disputed = read_event(hall, event.hex())
-    cuts, missed = clip_event(hall, desk, disputed, cameras_of_event(hall, disputed), 4_000_000, out)
+
+    def cut(camera: Camera, since_us: int, until_us: int, path: Path) -> Cut:
+        return cut_clip(hall, desk, recorder_named(hall.data, camera.recorder), camera.id, since_us, until_us, path)
+
+    cameras = cameras_of_event(hall.data, disputed, cameras_that_saw(hall, disputed))
+    cuts, missed = clip_event(cut, disputed, cameras, 4_000_000, out)
     seal_for(hall, desk, "c-1", cuts, missed)
     investigator, head = office.desk("staff/cha"), office.desk("staff/zhang")
     complaint.register(investigator, "c-1", "2024-17")

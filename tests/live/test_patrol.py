@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from camera_ingest.disputes import cameras_of_event, read_event
+from camera_ingest.disputes import cameras_of_event
+from ledger.cases.cameras import cameras_that_saw, read_event
 from ledger.cases.patrol import mark
 from ledger.errors import NotAllowed, Refused
 from ledger.facts.disputed import MARGIN_US
@@ -48,7 +49,9 @@ def test_from_a_mark_one_goes_to_its_cameras_as_from_any_disputed_event(office: 
     office.wait(lambda: office.hall.reader.placed([id_]))
     event = read_event(office.hall, id_.hex())
     assert event.window == "w1"
-    assert [camera.id for camera in cameras_of_event(office.hall, event)] == ["north", "south"]
+    assert [
+        camera.id for camera in cameras_of_event(office.hall.data, event, cameras_that_saw(office.hall, event))
+    ] == ["north", "south"]
 
 
 def test_a_complaint_about_a_mark_needs_no_citizen_and_its_footage_is_held_as_of_any(office: Office) -> None:

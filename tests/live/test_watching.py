@@ -150,11 +150,33 @@ def test_so_many_are_watched_at_once_and_who_asks_for_nothing_more_is_gone(offic
         views.open("staff/cha", "north", **said)
     office.wait(lambda: all(view.over == "left" for view in going), limit_s=10)
     office.wait(lambda: all(len(office.acts(f"live/{view.id}")) == 2 for view in going))
-    assert all(view.process.poll() is not None for view in going)
+    assert all(view.feed.process.poll() is not None for view in going)
     # Nobody fetched a picture, and the log says so.
     assert office.acts(f"live/{going[0].id}")[1].data == {"cause": "left"}
     with pytest.raises((NotFound, Refused)):
         views.open("staff/cha", "north", window="w9", purpose="patrol")
+
+
+def test_one_process_shows_a_camera_to_all_who_watch_it(office: Office) -> None:
+    views = LiveViews(office.hall, lost_s=30.0)
+    said = {"window": "w1", "purpose": "patrol"}
+    first = views.open("staff/cha", "north", **said)
+    try:
+        office.wait(lambda: first.shown_us is not None or b'"group"' in first.take(0, 1.0)[1], limit_s=20)
+        late = views.open("staff/zhang", "north", **said)
+        assert late.feed is first.feed
+        # Whoever comes late begins with the initialisation, and shown to them is what came after it.
+        office.wait(lambda: b'"group"' in late.take(0, 1.0)[1], limit_s=20)
+        assert late.take(0, 1.0)[1].startswith(b'{"kind":"start"')
+        views.end(first, "left")
+        assert late.feed.process.poll() is None
+        begun = late.last
+        office.wait(lambda: late.last > begun, limit_s=20)
+        assert late.shown_us[0] > first.shown_us[0]
+        views.end(late, "left")
+        assert late.feed.process.poll() is not None
+    finally:
+        views.end_all()
 
 
 def test_nobody_takes_all_the_viewings_alone(office: Office) -> None:

@@ -40,6 +40,16 @@ def redact(rig: Any, capsys: pytest.CaptureFixture[str], *words: object, code: i
     return check("camera-redact" if code == 0 else "error", said)
 
 
+def test_who_investigates_asks_for_the_clip_as_it_was_cut_and_others_for_a_redaction(rig: Any) -> None:
+    how = ["--purpose", "verify", "--basis", "rule-12", "--as", "staff/cha"]
+    asked = {
+        "own": grant(rig, "request", rig.clip_id, *how)["grant"],
+        "for another": grant(rig, "request", rig.clip_id, *how, "--viewer", "staff/zhao")["grant"],
+    }
+    assert grant(rig, "show", asked["own"])["rights"] == ["unblurred", "view"]
+    assert grant(rig, "show", asked["for another"])["rights"] == ["view"]
+
+
 def test_from_the_request_to_the_proof(rig: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     rig.hire("staff/lu", "video_custodian")
     Sessions(rig.hall.data).served_at("http://127.0.0.1:8080")

@@ -71,6 +71,11 @@ def link_to(rig: Any, grant: str, *, redaction: str | None = None, ms: int = 60_
     return f"/clips/open?link={text}"
 
 
+def open_link(client: httpx.Client, link: str) -> httpx.Response:
+    """Press the button of the page that the link leads to."""
+    return client.post("/clips/open", data={"link": link.partition("link=")[2]})
+
+
 def stated(rig: Any, grant: str, verb: str) -> list[Any]:
     acts = [open_statement(entry) for _, _, entry in rig.hall.reader.stream(f"grant/{grant}")]
     return [act for act in acts if act.type == f"footage.{verb}.v1"]
@@ -172,21 +177,38 @@ def stated_confirmation(rig: Any, redaction: Any) -> str:
 def test_a_link_is_for_one_clip_one_browser_and_a_time(rig: Any, base: str, client: httpx.Client) -> None:
     name, other = give(rig, "view", "unblurred"), give(rig, "view", "unblurred")
     link = link_to(rig, name)
-    opened = client.get(link)
+    looked = client.get(link, headers=HTML)
+    assert (looked.status_code, looked.headers.get("set-cookie")) == (200, None), "looking opens nothing"
+    opened = open_link(client, link)
     assert (opened.status_code, opened.headers["location"]) == (303, f"/clips/{name}")
+    assert "samesite=strict" in opened.headers["set-cookie"].lower()
     assert client.get(f"/clips/{name}/film", headers={"Range": "bytes=0-9"}).status_code == 206
     assert client.get(f"/clips/{other}/film").status_code == 403
     (view,) = stated(rig, name, "clip_viewed")
     assert len(view.data["link"]) == 64
     with httpx.Client(base_url=base, timeout=60) as another:
-        assert another.get(link).status_code == 403
+        assert open_link(another, link).status_code == 403
         assert another.get(f"/clips/{name}/film").status_code == 403
-        assert another.get(link_to(rig, name, ms=-1)).status_code == 403
+        for old in (another.get, lambda address: open_link(another, address)):
+            assert old(link_to(rig, name, ms=-1)).status_code == 403
         for changed in (link[:-2] + "AA", link.replace("link=", "link=e"), "/clips/open", "/clips/open?link=%C3%A9.x"):
             assert another.get(changed).status_code == 403
+            assert open_link(another, changed).status_code == 403
     # A grant that is withdrawn ends what its links show.
     grants.withdraw_grant(rig.desk("staff/zhang"), name, reason="mistake")
     assert client.get(f"/clips/{name}/film").status_code == 403
+
+
+def test_another_sites_page_plays_and_downloads_nothing(rig: Any, client: httpx.Client) -> None:
+    name = give(rig, "view", "unblurred")
+    enter(rig, client, "staff/cha")
+    for site in ("cross-site", "same-site"):
+        for path in ("film", "download"):
+            for mode in ("navigate", "no-cors"):
+                told = client.get(f"/clips/{name}/{path}", headers={"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode})
+                assert (told.status_code, told.json()["code"]) == (403, "origin")
+    assert stated(rig, name, "clip_viewed") == []
+    assert client.get(f"/clips/{name}/film", headers={"Sec-Fetch-Site": "same-origin"}).status_code == 200
 
 
 def test_a_clip_whose_file_was_changed_is_not_shown(rig: Any, client: httpx.Client) -> None:
@@ -246,6 +268,7 @@ def test_a_browser_plays_it_to_its_end_piece_by_piece(rig: Any, base: str, monke
     with browsing.chromium() as browser:
         page = browser.new_page()
         page.goto(base + link_to(rig, name))
+        page.get_by_role("button").click()
         film = page.locator("video")
         film.evaluate("video => { video.muted = true; video.playbackRate = 8; video.play(); }")
         page.wait_for_function("() => document.querySelector('video').ended", timeout=40_000)

@@ -32,6 +32,7 @@ from ledger.registry import keys, people
 from ledger.registry.changes import confirm
 from tests import running
 from tests.running import wait_for
+from tests.staffing import clerk_of
 
 BIN = Path(sys.executable).parent
 ACTOR, CAMERA, CUSTODIAN = "recorder/2", "door-1", "staff/cha"
@@ -156,7 +157,8 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
         policy.write_bytes(hall.publisher.policy.to_bytes())
         printed.write_bytes(_say("init", "--name", ACTOR, "--policy", str(policy), "--data", str(there)))
         _register(hall, orjson.loads(printed.read_bytes()), found)
-    _say("add", CAMERA, "--elsewhere", "--recorder", ACTOR, "--data", str(here))
+        clerk_of(hall)
+    _say("add", CAMERA, "--elsewhere", "--window", "w1", "--recorder", ACTOR, "--data", str(here))
     url = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
     _say("add", CAMERA, "--url", url, "--untried", "--recorder", ACTOR, "--data", str(there))
     found.ledger.up()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,13 @@ from camera_ingest.journal import Journal, lines_after, read_lines
 from camera_ingest.keeping import on_disk
 from camera_ingest.registering import custodian
 from camera_ingest.remote import Remote, RemoteSealer, noted_rows
+from ledger.cases import ticket
+from ledger.door.desk import Desk
 from ledger.door.hall import open_ledger
 from ledger.errors import Refused, Unavailable
-from ledger.facts.footage import HOLD_PLACED, PURGED, SEALED, footage_stream
+from ledger.facts.footage import HOLD_PLACED, PURGED, SEALED, SPACE_FREED, SPACE_PASSED, footage_stream
 from ledger.keys import SigningKey
-from ledger.statement import Statement, instant_text, open_statement
+from ledger.statement import Statement, instant_text, instant_us, open_statement
 from ledger.store.sequencer import now_us
 from ledger.store.walking import read_kind
 from ledger.tree.merkle import root_of
@@ -134,6 +137,56 @@ def test_a_clip_is_cut_at_the_recorder_and_proved(
         acts = [open_statement(entry) for _, _, entry in hall.reader.stream(footage_stream(elsewhere.CAMERA))]
     (cut,) = [act for act in acts if act.type == "footage.clip_extracted.v1"]
     assert (cut.id.hex(), cut.actor, cut.data["sha256"]) == (said["statement"], elsewhere.CUSTODIAN, said["sha256"])
+
+
+def test_a_disputed_event_leads_to_its_clip_at_the_recorder_too(
+    elsewhere: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    span = on_disk(elsewhere.recorder, elsewhere.CAMERA)[0]
+    at = (span.start_us + span.end_us) // 2
+    with open_ledger(elsewhere.ledger.data) as hall:
+        key = hall.keyring.actor("staff/chen")
+        made = {"door": hall.door, "actor": "staff/chen", "key": key, "role": "window_clerk", "window": "w1"}
+        clerk = Desk(**made).afterwards(instant_text(at), "outage")
+        event = ticket.take(clerk, "t-1", number="A001", queue="env").id.hex()
+    (tmp_path / "cha.pem").write_bytes(elsewhere.key.to_pem())
+    words = ["clip", "--event", event, "--margin", "1s", "--out", str(tmp_path / "x.mp4"), "--as", elsewhere.CUSTODIAN]
+    words += ["--key", str(tmp_path / "cha.pem"), "--data", str(elsewhere.data), "--ledger", elsewhere.ledger.url]
+    words += ["--token-file", str(elsewhere.token("operator")), "--json"]
+    capsys.readouterr()
+    assert main(words) == 0
+    said = orjson.loads(capsys.readouterr().out)
+    assert (said["event"]["id"], said["event"]["window"]) == (event, "w1")
+    assert [one["camera"] for one in said["clips"]] == [elsewhere.CAMERA]
+    assert instant_us(said["covered"]["from"]) < at < instant_us(said["covered"]["to"])
+    policy = elsewhere.data / "footage" / "ledger.policy"
+    assert verify(["clip", said["clip"], "--manifest", said["manifest"], "--policy", str(policy), "--json"]) == 0
+    capsys.readouterr()
+    words[words.index(event)] = "ab" * 32
+    assert main(words) == 1
+    assert orjson.loads(capsys.readouterr().out)["error"]["code"] == "no-event"
+    # At the ledger it is said where to cut it.
+    assert main(["clip", "--event", event, "--out", "x", "--data", str(elsewhere.ledger.data), "--json"]) == 1
+    assert f"{elsewhere.CAMERA} ({elsewhere.ACTOR})" in orjson.loads(capsys.readouterr().out)["error"]["mend"]
+
+
+def test_held_footage_past_its_share_of_a_recorders_disk_is_said_from_there(
+    elsewhere: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = on_disk(elsewhere.recorder, elsewhere.CAMERA)[0]
+    with open_ledger(elsewhere.ledger.data) as hall:
+        span = {"since": instant_text(first.start_us), "until": instant_text(first.start_us + 1000)}
+        custodian(hall).say(
+            footage_stream(elsewhere.CAMERA), HOLD_PLACED, {**span, "ground": "complaint/0", "provisional": False}
+        )
+    usage = shutil.disk_usage(elsewhere.recorder.folder)
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "disk_usage", lambda _: usage._replace(total=1000))
+        assert elsewhere.remote().look_at_budget() == 1
+        assert elsewhere.remote().look_at_budget() == 0
+    assert elsewhere.remote().look_at_budget() == 1
+    types = [act.type for act in _acts(elsewhere) if act.type.startswith("footage.held_space")]
+    assert types == [SPACE_PASSED, SPACE_FREED]
 
 
 def test_a_hold_at_the_ledger_has_its_footage_sealed_at_once(elsewhere: Any) -> None:
