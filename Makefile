@@ -11,6 +11,9 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check bench lock clean
 
+# Programs are started by the hundred: none shall compile itself anew each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check

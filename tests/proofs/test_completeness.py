@@ -23,6 +23,7 @@ from ledger.tree.note import VerifierKey
 from ledger.tree.policy import Log, Policy
 from ledger.tree.stated import HeadsFollowed
 from ledger.verify.proof_command import check_proof
+from ledger.verify.remembered import File
 
 Rows = dict[str, tuple[int, bytes]]
 
@@ -50,7 +51,7 @@ def test_a_case_that_is_not_there_is_proved_absent(many: Hall, stated: StatedHea
 
 
 def test_the_statement_of_heads_is_true_to_whoever_replays_the_log(many: Hall, stated: StatedHeads) -> None:
-    replay = HeadsFollowed()
+    replay = HeadsFollowed(File())
     for placed in many.reader.entries(0, stated.index + 1):
         act = open_statement(placed.entry)
         replay.moved(act.stream, act.seq, act.id)

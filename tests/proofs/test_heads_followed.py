@@ -13,6 +13,7 @@ import ledger.tree.stated as followed
 from ledger.errors import Malformed, Refused
 from ledger.tree.heads import Heads, HeadTree, Row, stream_hash
 from ledger.tree.stated import HeadsFollowed
+from ledger.verify.remembered import File
 
 Moves = list[tuple[str, int, bytes]]
 
@@ -34,7 +35,7 @@ def true_heads(moves: Moves, size: int) -> Heads:
 
 @given(streams=st.lists(st.integers(0, 9), min_size=1, max_size=60), data=st.data())
 def test_true_heads_of_any_size_up_to_now_are_accepted_as_they_rise(streams: list[int], data: st.DataObject) -> None:
-    moves, followed, size = moves_of(streams), HeadsFollowed(), 0
+    moves, followed, size = moves_of(streams), HeadsFollowed(File()), 0
     for at, move in enumerate(moves, start=1):
         followed.moved(*move)
         if data.draw(st.booleans()):
@@ -60,7 +61,7 @@ def test_heads_of_any_other_history_are_refused(streams: list[int], data: st.Dat
             ]
         )
     )
-    replay = HeadsFollowed()
+    replay = HeadsFollowed(File())
     for move in moves:
         replay.moved(*move)
     with pytest.raises(Refused):
@@ -69,7 +70,7 @@ def test_heads_of_any_other_history_are_refused(streams: list[int], data: st.Dat
 
 def test_heads_of_a_later_tree_or_one_out_of_reach_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(followed, "REACH", 10)
-    moves, replay = moves_of([0, 1, 2] * 10), HeadsFollowed()
+    moves, replay = moves_of([0, 1, 2] * 10), HeadsFollowed(File())
     for move in moves:
         replay.moved(*move)
     with pytest.raises(Refused, match="out of reach"):
@@ -82,4 +83,4 @@ def test_heads_of_a_later_tree_or_one_out_of_reach_are_refused(monkeypatch: pyte
 @pytest.mark.parametrize("data", [{}, {"size": 1, "count": 1}, {"size": True, "count": 1, "root": "00" * 32}])
 def test_what_are_no_heads_is_refused(data: dict[str, object]) -> None:
     with pytest.raises(Malformed):
-        HeadsFollowed().check(data)
+        HeadsFollowed(File()).check(data)
