@@ -41,7 +41,7 @@ demo: setup
 	@exec $(BIN)/mingjian up --demo
 
 test: setup .venv/.system-stamp
-	@$(BIN)/pytest -n 2 --dist loadscope
+	@$(BIN)/pytest -n 3 --dist loadscope
 
 check: setup
 	@$(BIN)/ruff check

@@ -124,13 +124,12 @@ def without_cosignature(parts: dict[str, bytes]) -> None:
 def other_cosignature(parts: dict[str, bytes]) -> None:
     assert split_note(parts["checkpoint"]).lines
     head, mark, rest = parts["checkpoint"].partition("— w1.example/w ".encode())
-    flipped = bytes([rest[20] ^ 1 if rest[20:21].isalnum() else rest[20]])
-    parts["checkpoint"] = head + mark + rest[:20] + flipped + rest[21:]
+    parts["checkpoint"] = head + mark + rest[:20] + (b"A" if rest[20:21] != b"A" else b"B") + rest[21:]
 
 
 def test_a_head_that_the_witness_did_not_sign_is_refused(made: Attested) -> None:
     assert made.code(without_cosignature) == "quorum-not-met"
-    assert made.code(other_cosignature) in ("note-bad-signature", "note-form", "malformed")
+    assert made.code(other_cosignature) == "note-bad-signature"
 
 
 def test_a_token_that_was_changed_swapped_or_left_out_is_seen(made: Attested) -> None:
