@@ -324,3 +324,33 @@ FAMILIES: Final = {
     500: (N_("Evidence: the log is not what it must be"), N_("Keep this page and tell the operator and an auditor.")),
     503: (N_("A part of the server does not answer"), N_("Try again in a moment.")),
 }
+
+# What a complaint alleges, and the channel by which a matter came; a hall may have codes of its own.
+ALLEGATIONS: Final = {
+    "attitude": N_("attitude"),
+    "absence": N_("nobody at the window"),
+    "delay": N_("delay"),
+    "refusal": N_("refused to take it in"),
+    "fee": N_("fee without ground"),
+    "advice": N_("wrong advice"),
+    "papers": N_("papers asked for twice"),
+    "other": N_("other"),
+}
+CHANNELS: Final = {
+    "window": N_("at the window"),
+    "phone": N_("by telephone"),
+    "website": N_("website"),
+    "portal": N_("website"),
+    "microblog": N_("microblog"),
+    "wechat": N_("WeChat"),
+    "qq": N_("QQ"),
+    "forum": N_("forum"),
+    "sms": N_("text message"),
+    "letter": N_("letter"),
+    "kiosk": N_("machine in the hall"),
+    "grid": N_("grid worker"),
+    "grid_app": N_("grid worker"),
+    "proxy": N_("by proxy"),
+    "patrol": N_("patrol"),
+    "green_channel": N_("green channel"),
+}

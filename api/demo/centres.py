@@ -496,7 +496,7 @@ class Centres:
             return
         play, name, visit = self.play, self.name("complaint"), rng.choice(self.recent)
         clerk = play.district.clerk_of(visit.window)
-        allegations = rng.sample(("rude", "slow", "wrong_advice", "papers_asked_twice"), rng.choice((1, 1, 2)))
+        allegations = rng.sample(("attitude", "delay", "advice", "papers"), rng.choice((1, 1, 2)))
         received = complaint.receive(
             play.desk("staff/portal"),
             name,

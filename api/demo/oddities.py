@@ -479,7 +479,7 @@ class Oddities:
         heard = complaint.receive(
             play.desk("staff/portal"),
             name,
-            ["rude"],
+            ["attitude"],
             tracking=hashlib.sha256(name.encode()).hexdigest()[:20],
             words="态度差",
             events=[visit.event],

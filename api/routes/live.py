@@ -17,6 +17,7 @@ from api.live_views import LiveViews, is_here, masks_of, thumbnail
 from api.pages import HEADERS, Pages, language_of, page_url
 from api.routes.params import MAX_LENGTH, Text
 from api.translations import N_
+from api.words import ALLEGATIONS
 from ledger.cases.patrol import complain, mark, role_for, watcher
 from ledger.cases.reads import note_read
 from ledger.door.hall import Hall
@@ -39,14 +40,6 @@ PURPOSES: Final = {
     "complaint": N_("about a complaint"),
     "incident": N_("something is happening"),
     "technical": N_("whether the camera works"),
-}
-ALLEGATIONS: Final = {
-    "attitude": N_("attitude"),
-    "absence": N_("nobody at the window"),
-    "delay": N_("delay"),
-    "refusal": N_("refused to take it in"),
-    "fee": N_("fee without ground"),
-    "other": N_("other"),
 }
 CAUSES: Final = {
     "gap": N_("No picture comes: the recorder has lost the camera."),
