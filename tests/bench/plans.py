@@ -152,6 +152,10 @@ def _timed(ask: Callable[[], object]) -> tuple[float, float]:
     return seconds(ask) * 1000, (time.process_time() - busy) * 1000
 
 
+INVESTIGATOR: Final = "staff/investigator-1"
+"""Of the played district, who reads complaints."""
+
+
 # ── What is asked for ──────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -187,9 +191,11 @@ def pages(hall: Hall) -> Iterator[Page]:
             "the queues as of then": f"/queues?as_of={half}",
             "the complaints": "/complaints",
             "the complaints as of then": f"/complaints?as_of={half}",
-            "a complaint": f"/complaints/{found['complaint']}",
+            "a complaint, to a browser that only reads": f"/complaints/{found['complaint']}",
         }.items():
             yield measure(f"{name}, `{re.sub('=[^&]+', '=…', path)}`" if "?" in path else name, get(path))
+        get(sessions.link(actor=INVESTIGATOR))()
+        yield measure("a complaint's file", get(f"/complaints/{found['complaint']}"))
 
 
 def figures(hall: Hall) -> Iterator[Page]:
