@@ -72,7 +72,7 @@ def _rows(stand: Stand, hall: Hall, name: str, of: str) -> Iterator[Row]:
 
     def fold() -> float:
         with hall.database.connect("owner") as connection:
-            connection.execute("DROP SCHEMA projections CASCADE")
+            connection.execute("DROP SCHEMA IF EXISTS projections CASCADE")
         return size / seconds(projector.catch_up)
 
     def stock() -> float:
